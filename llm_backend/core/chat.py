@@ -1,0 +1,136 @@
+"""What do we say to a model, and what does it say back?"""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from llm_backend.core.wire import JSON
+
+Lane = Literal["interactive", "batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A piece of text in a message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """A picture in a message: an https URL that the provider fetches, or a data URL."""
+
+    url: str
+
+
+Part = TextPart | ImagePart
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, role: Literal["system", "user", "assistant"], text: str) -> "Message":
+        return cls(role, (TextPart(text),))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to a model.
+
+    Attributes:
+        schema: JSON Schema, in OpenAI's strict subset, of the one object that is asked for; None asks for plain text.
+        schema_text: What to tell a model in words when its server cannot take `schema`.
+        model: None means the connection's own model.
+        temperature: None leaves it to the provider.
+        n: How many completions are wanted.
+        lane: Interactive calls never wait behind batch calls.
+        patience: Seconds in which the call must end, retries and waits included.
+    """
+
+    messages: tuple[Message, ...]
+    schema: JSON | None = None
+    schema_text: str = ""
+    model: str | None = None
+    temperature: float | None = None
+    n: int = 1
+    logprobs: bool = False
+    lane: Lane = "batch"
+    patience: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, as the provider counted them; zero where it does not count."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    calls: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.calls + other.calls,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What the model said.
+
+    Attributes:
+        texts: The usable choices, in order; never empty.
+        finish_reasons: One per text: `stop`, `length`, ...
+        logprobs: One per text where they were asked for and given.
+        structured: True if the server was made to follow the schema (strict mode), False if it was only told of it.
+        seconds: From the first try to the answer.
+    """
+
+    texts: tuple[str, ...]
+    finish_reasons: tuple[str, ...] = ()
+    logprobs: tuple[JSON, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    structured: bool = False
+    seconds: float = 0.0
+
+    def truncated(self, index: int) -> bool:
+        """Whether the text at `index` was cut off by the provider's length limit."""
+        return index < len(self.finish_reasons) and self.finish_reasons[index] == "length"
+
+
+class LLM(Protocol):
+    """Whoever carries the chat: a provider, the demo's stand-in, a script in a test.
+
+    Attributes:
+        model: The name that stands in `model_version`.
+        reads_urls: Whether it fetches pictures at public https URLs itself; otherwise it gets data URLs.
+    """
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def reads_urls(self) -> bool: ...
+
+    async def complete(self, call: Call) -> Completion:
+        """Carry one call.
+
+        Raises:
+            ProviderRefused: The model or its filter declined this question.
+            KeyRefused: Key, rights, quota or model name: no call will succeed.
+            Busy: Rate limits or overload lasted longer than `call.patience`.
+            Unreachable: No connection, or no answer within `call.patience`.
+        """
+        ...
+
+
+def text_of(messages: tuple[Message, ...]) -> str:
+    """All that is said in words, for stand-ins and tests."""
+    return "\n\n".join(message.text for message in messages)
+

@@ -1,0 +1,120 @@
+"""What do we ask for a tag, how does its answer become a region, and back? The part that all controls share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from llm_backend.core.inputs import Inputs
+from llm_backend.core.labeling import Output
+from llm_backend.core.wire import JSON, Region
+from llm_backend.errors import AnswerError
+
+Regions = Sequence[Region]
+
+
+class Control(ABC):
+    """All that is known of one tag.
+
+    A subclass names its tags (`class Rating(Control, tags=("Rating",))`) and is found by them. It answers three
+    questions: `schema`, what is asked; `decode`, what region an answer makes; `encode`, what answer a region stands
+    for. `encode(decode(answer)) == answer` for every canonical answer.
+
+    Attributes:
+        name: The control's name in the config.
+        to_name: The object that stored results name.
+        dynamic: Whether what is asked depends on the task's data.
+        textual: Whether the answer is free text, of which several may be wanted.
+    """
+
+    by_tag: ClassVar[dict[str, type["Control"]]] = {}
+    dynamic: bool = False
+    textual: ClassVar[bool] = False
+
+    def __init_subclass__(cls, tags: Iterable[str] = (), **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for tag in tags:
+            cls.by_tag[tag] = cls
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.name = output.name
+        self.to_name = output.to_names[0] if output.to_names else ""
+
+    @property
+    def editor_to_name(self) -> str:
+        """The `to_name` that the editor itself writes; the same but for Pairwise."""
+        return self.to_name
+
+    @classmethod
+    def cannot(cls, output: Output) -> str:
+        """Why this tag, set up so, cannot be filled; "" if it can."""
+        return ""
+
+    @abstractmethod
+    def schema(self, inputs: Inputs) -> JSON:
+        """The JSON Schema of an answer, in OpenAI's strict subset.
+
+        Raises:
+            InputError: The task lacks what the question is made of, such as dynamic choices.
+        """
+
+    @abstractmethod
+    def describe(self, inputs: Inputs) -> str:
+        """What may be answered, in words: a line or a list that follows the field's title in the question."""
+
+    @abstractmethod
+    def decode(self, answer: JSON, inputs: Inputs, regions: Regions = ()) -> list[Region]:
+        """The regions that an answer makes; none where it says that nothing applies.
+
+        Raises:
+            AnswerError: The answer is not one that the control takes. It is never mended by guessing.
+        """
+
+    @abstractmethod
+    def encode(self, regions: Regions, inputs: Inputs) -> JSON:
+        """The answer that a person's regions stand for; None where this control has none among them."""
+
+    def read(self, answer: JSON, inputs: Inputs, regions: Regions = ()) -> list[Region]:
+        """`decode`, with "unanswered" (null, or a blank text) settled for all controls alike.
+
+        Raises:
+            AnswerError: As `decode`, or a required control was left unanswered.
+        """
+        made = [] if _unanswered(answer) else self.decode(answer, inputs, regions)
+        if not made and self.output.required:
+            raise AnswerError(f'"{self.name}" must be answered; the model left it empty.')
+        return made
+
+    def question(self, inputs: Inputs) -> JSON:
+        """`schema`, open to null where the control may stay empty."""
+        schema = self.schema(inputs)
+        if self.output.required or schema.get("type") == "array":
+            return schema
+        return {"anyOf": [schema, {"type": "null"}]}
+
+    def region(self, value: Mapping[str, JSON]) -> Region:
+        """A whole-task region of this control."""
+        return Region(self.name, self.to_name, self.output.type, value)
+
+    def own(self, regions: Regions) -> list[Region]:
+        """Those of `regions` that are this control's."""
+        return [region for region in regions if region.from_name == self.name]
+
+
+def _unanswered(answer: JSON) -> bool:
+    return answer is None or answer == [] or (isinstance(answer, str) and not answer.strip())
+
+
+def shown(answer: JSON, most: int = 80) -> str:
+    """An answer as an error sentence quotes it, cut to a readable length."""
+    text = repr(answer) if not isinstance(answer, str) else f'"{answer}"'
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Names in a sentence: `a, b or c`; long lists are cut and say how many there are."""
+    if len(names) > most:
+        return ", ".join(names[:most]) + f" … ({len(names)} in all)"
+    if len(names) <= 1:
+        return "".join(names)
+    return ", ".join(names[:-1]) + " or " + names[-1]

@@ -1,0 +1,302 @@
+"""What does this project want labelled? A labeling config in XML becomes a `LabelingConfig`."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from llm_backend.core.markup import Element, attributes, inner_text, inner_xml, parse_xml, readable_text, tag_of
+from llm_backend.errors import LabelingError
+
+# Label Studio's own spelling, by the lower-case name that the editor goes by.
+OBJECTS = {
+    tag.lower(): tag
+    for tag in (
+        *("Text", "HyperText", "Paragraphs", "Image", "Audio", "AudioPlus", "Video", "Pdf", "Table", "List"),
+        *("TimeSeries", "Chat"),
+    )
+}
+CONTROLS = {
+    tag.lower(): tag
+    for tag in (
+        *("Bitmask", "BitmaskLabels", "Brush", "BrushLabels", "Choices", "DateTime", "Ellipse", "EllipseLabels"),
+        *("HyperTextLabels", "KeyPoint", "KeyPointLabels", "Labels", "MagicWand", "Number", "Pairwise"),
+        *("ParagraphLabels", "Polygon", "PolygonLabels", "Ranker", "Rating", "Rectangle", "RectangleLabels"),
+        *("Relations", "Taxonomy", "TextArea", "TimeSeriesLabels", "TimelineLabels", "Vector", "VectorLabels"),
+        *("VideoRectangle", "ReactCode", "VideoVector", "VideoVectorLabels", "OcrLabels"),
+    )
+}
+# Attributes that say what may be answered or what is shown; all others are layout and do not reach the model.
+_MEANINGFUL = frozenset(
+    "choice value alias allownested leafsonly apiurl maxusages labeling maxrating min max step only format "
+    "maxsubmissions skipduplicates required perregion peritem valuetype valuelist encoding namekey textkey "
+    "default".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An option of Choices, Taxonomy or a label control.
+
+    Attributes:
+        value: What the annotator reads and the model is offered.
+        alias: What stands in results in its place, if given.
+        hint: What else is known of it: its hint, or the words of its `html`.
+    """
+
+    value: str
+    alias: str | None = None
+    hint: str = ""
+    children: tuple["Choice", ...] = ()
+
+    @property
+    def result(self) -> str:
+        """How results spell it."""
+        return self.value if self.alias is None else self.alias
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """When a tag is shown: `visibleWhen` with its `whenTagName`, `whenChoiceValue` and `whenLabelValue`."""
+
+    when: str
+    tag_name: str = ""
+    choice_values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A tag that shows data of the task. A header that shows data is one too; its name is then ""."""
+
+    name: str
+    tag: str
+    value: str
+    attrs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def literal(self) -> bool:
+        """Whether it shows the config's own words, not the task's."""
+        return "$" not in self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A control: a tag that takes an answer.
+
+    Attributes:
+        tag: In Label Studio's spelling; `type` is its lower case.
+        to_names: The objects that it labels; filled in where the config leaves out `toName` and has one object.
+        attrs: Those that say what may be answered, names in lower case.
+        heading: The words that stand right above it in the form.
+        conditions: All must hold for the control to be shown.
+    """
+
+    name: str
+    tag: str
+    to_names: tuple[str, ...]
+    choices: tuple[Choice, ...] = ()
+    attrs: Mapping[str, str] = field(default_factory=dict)
+    heading: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def type(self) -> str:
+        return self.tag.lower()
+
+    def flag(self, name: str) -> bool:
+        """Whether a yes/no attribute is on."""
+        return self.attrs.get(name, "").strip().lower() == "true"
+
+    def whole(self, name: str) -> int | None:
+        """A whole-number attribute, or None where it is missing or no number."""
+        try:
+            return int(self.attrs.get(name, ""))
+        except ValueError:
+            return None
+
+    def number(self, name: str) -> float | None:
+        """A numeric attribute, or None where it is missing or no number."""
+        try:
+            return float(self.attrs.get(name, ""))
+        except ValueError:
+            return None
+
+    @property
+    def required(self) -> bool:
+        return self.flag("required")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelingConfig:
+    """What a project shows and asks.
+
+    Attributes:
+        prompt: Name of the TextArea that holds the annotator's prompt, or None.
+        outputs: Every other control, in document order.
+        sources: The tags that show data, in document order.
+        notes: The form's own words (headers, literal texts), in document order.
+        objects: Tag of every named object, literal ones included.
+    """
+
+    prompt: str | None
+    outputs: tuple[Output, ...]
+    sources: tuple[Source, ...]
+    notes: tuple[str, ...]
+    objects: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Changes when what is shown or asked changes; style and layout do not move it."""
+        told = repr((self.prompt, self.outputs, self.sources, self.notes, sorted(self.objects.items())))
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def empty(self) -> bool:
+        """Whether it neither shows nor asks anything, as in a project that was just made."""
+        return not self.outputs and not self.objects and self.prompt is None
+
+    def source(self, name: str) -> Source | None:
+        return next((source for source in self.sources if source.name == name), None)
+
+
+def parse(xml: str, prompt_prefix: str = "prompt") -> LabelingConfig:
+    """Read a labeling config.
+
+    Args:
+        prompt_prefix: Name of the prompt box; else the first TextArea whose name begins so is it.
+    Raises:
+        LabelingError: The XML cannot be read.
+    """
+    reader = _Reader(prompt_prefix)
+    if xml.strip():
+        reader.visit(parse_xml(xml), ())
+    return reader.config()
+
+
+class _Reader:
+    """One walk over the tags, gathering as it goes."""
+
+    def __init__(self, prompt_prefix: str) -> None:
+        self._prefix = prompt_prefix
+        self._outputs: list[Output] = []
+        self._sources: list[Source] = []
+        self._notes: list[str] = []
+        self._objects: dict[str, str] = {}
+        self._heading: list[str] = []
+
+    def visit(self, element: Element, conditions: tuple[Condition, ...]) -> None:
+        tag = tag_of(element)
+        attrs = attributes(element)
+        if not tag or tag in ("style", "filter", "shortcut"):
+            return
+        conditions += _conditions(attrs)
+        if tag in OBJECTS:
+            self._object(OBJECTS[tag], element, attrs)
+        elif tag in CONTROLS or (attrs.get("name") and "toname" in attrs):
+            self._control(CONTROLS.get(tag, str(element.tag)), element, attrs, conditions)
+        elif tag in ("header", "markdown"):
+            self._words(attrs.get("value") or inner_text(element))
+        else:
+            for child in element:
+                self.visit(child, conditions)
+
+    def config(self) -> LabelingConfig:
+        outputs = tuple(self._bound(output) for output in self._outputs)
+        prompt = self._prompt_box(outputs)
+        return LabelingConfig(
+            prompt=prompt,
+            outputs=tuple(output for output in outputs if output.name != prompt),
+            sources=tuple(self._sources),
+            notes=tuple(self._notes),
+            objects=self._objects,
+        )
+
+    def _object(self, tag: str, element: Element, attrs: dict[str, str]) -> None:
+        value = attrs.get("value") or attrs.get("valuelist") or ""
+        if tag == "HyperText" and not attrs.get("value"):
+            value = inner_xml(element)
+        elif not value:
+            value = inner_text(element)
+        name = attrs.get("name", "")
+        source = Source(name, tag, value, _meaningful(attrs))
+        if name:
+            self._objects[name] = tag
+        if not source.literal:
+            self._sources.append(source)
+            self._heading.clear()
+        elif value:
+            self._words(readable_text(value) if tag == "HyperText" else value)
+
+    def _words(self, words: str) -> None:
+        words = " ".join(words.split())
+        if not words:
+            return
+        if "$" in words and words.startswith("$") and " " not in words:
+            self._sources.append(Source("", "Header", words))
+            return
+        self._notes.append(words)
+        self._heading.append(words)
+
+    def _control(self, tag: str, element: Element, attrs: dict[str, str], conditions: tuple[Condition, ...]) -> None:
+        name = attrs.get("name", "")
+        if not name and tag != "Relations":
+            return
+        self._outputs.append(
+            Output(
+                name=name,
+                tag=tag,
+                to_names=tuple(part.strip() for part in attrs.get("toname", "").split(",") if part.strip()),
+                choices=tuple(_choices(element)),
+                attrs=_meaningful(attrs),
+                heading=" ".join(self._heading),
+                conditions=conditions,
+            )
+        )
+        self._heading.clear()
+
+    def _bound(self, output: Output) -> Output:
+        if output.to_names or len(self._objects) != 1:
+            return output
+        (only,) = self._objects
+        return Output(
+            output.name, output.tag, (only,), output.choices, output.attrs, output.heading, output.conditions
+        )
+
+    def _prompt_box(self, outputs: tuple[Output, ...]) -> str | None:
+        boxes = [o.name for o in outputs if o.tag == "TextArea" and not o.flag("perregion") and not o.flag("peritem")]
+        if self._prefix in boxes:
+            return self._prefix
+        return next((name for name in boxes if name.startswith(self._prefix)), None)
+
+
+def _choices(element: Element) -> Iterator[Choice]:
+    """The options below a control, through any views between; options below options are their children."""
+    for child in element:
+        tag = tag_of(child)
+        if tag in ("choice", "label", "relation", "bucket"):
+            attrs = attributes(child)
+            name = attrs.get("value") or attrs.get("name") or ""
+            shown = readable_text(attrs.get("html", ""))
+            value = name or inner_text(child) or shown
+            if value:
+                hint = "; ".join(part for part in (attrs.get("hint", "").strip(), shown) if part and part != value)
+                yield Choice(value, attrs.get("alias"), hint, tuple(_choices(child)))
+        elif tag:
+            yield from _choices(child)
+
+
+def _conditions(attrs: Mapping[str, str]) -> tuple[Condition, ...]:
+    when = attrs.get("visiblewhen", "")
+    values = tuple(value for value in attrs.get("whenchoicevalue", "").split(",") if value)
+    if when in ("choice-selected", "choice-unselected", "region-selected", "no-region-selected"):
+        return (Condition(when, attrs.get("whentagname", ""), values),)
+    if values:
+        # Without visibleWhen the editor compares the whole attribute with every chosen value.
+        return (Condition("choice-selected", attrs.get("whentagname", ""), (attrs["whenchoicevalue"],)),)
+    return ()
+
+
+def _meaningful(attrs: Mapping[str, str]) -> dict[str, str]:
+    return {name: attrs[name] for name in sorted(attrs) if name in _MEANINGFUL}
+
+
+__all__ = ["CONTROLS", "OBJECTS", "Choice", "Condition", "LabelingConfig", "LabelingError", "Output", "Source", "parse"]

@@ -1,0 +1,293 @@
+"""What does Label Studio say to us, and we to it, in JSON?"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from llm_backend.errors import RequestError
+
+JSON: TypeAlias = Any
+TaskId = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One entry of a `result` list.
+
+    Attributes:
+        type: The control's tag in lower case, such as `choices`.
+        value: The payload as the editor writes it, such as `{"choices": ["A"]}`.
+        origin: `manual`, `prediction` or `prediction-changed`; who made it.
+        score: A probability, or None.
+    """
+
+    from_name: str
+    to_name: str
+    type: str
+    value: Mapping[str, JSON]
+    id: str | None = None
+    origin: str | None = None
+    score: float | None = None
+    item_index: int | None = None
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person made or changed it. The editor calls what has no origin `manual`."""
+        return self.origin != "prediction"
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, JSON]) -> "Region":
+        value = raw.get("value")
+        item_index = raw.get("item_index")
+        score = raw.get("score")
+        return cls(
+            from_name=str(raw.get("from_name") or ""),
+            to_name=str(raw.get("to_name") or ""),
+            type=str(raw.get("type") or ""),
+            value=value if isinstance(value, Mapping) else {},
+            id=_text_or_none(raw.get("id")),
+            origin=_text_or_none(raw.get("origin")),
+            score=float(score) if isinstance(score, int | float) and not isinstance(score, bool) else None,
+            item_index=item_index if type(item_index) is int else None,
+        )
+
+    def to_json(self) -> dict[str, JSON]:
+        raw: dict[str, JSON] = {
+            "from_name": self.from_name,
+            "to_name": self.to_name,
+            "type": self.type,
+            "value": dict(self.value),
+        }
+        for key in ("id", "origin", "score", "item_index"):
+            if (held := getattr(self, key)) is not None:
+                raw[key] = held
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What is stored for a task: its regions, a score (a probability or None) and the version that made it."""
+
+    result: tuple[Region, ...]
+    score: float | None = None
+    model_version: str | None = None
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, JSON]) -> "Prediction":
+        return cls(_regions(raw.get("result")), raw.get("score"), raw.get("model_version"))
+
+    def to_json(self) -> dict[str, JSON]:
+        raw: dict[str, JSON] = {"result": [region.to_json() for region in self.result], "score": self.score}
+        if self.model_version is not None:
+            raw["model_version"] = self.model_version
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A person's work on a task: submitted, or (as a draft) on its way there."""
+
+    result: tuple[Region, ...]
+    id: int | None = None
+    was_cancelled: bool = False
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, JSON]) -> "Annotation":
+        ident = raw.get("id")
+        return cls(_regions(raw.get("result")), ident if type(ident) is int else None, bool(raw.get("was_cancelled")))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as the host sends it. `drafts` are the calling user's own, and only there in interactive calls."""
+
+    id: TaskId | None
+    data: Mapping[str, JSON]
+    drafts: tuple[Annotation, ...] = ()
+
+    @classmethod
+    def from_json(cls, raw: JSON) -> "Task":
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("data"), Mapping):
+            raise RequestError(f'A task is an object with a "data" object; found {_kind(raw)}.')
+        ident = raw.get("id")
+        drafts = raw.get("drafts")
+        return cls(
+            id=ident if isinstance(ident, int | str) and not isinstance(ident, bool) else None,
+            data=raw["data"],
+            drafts=tuple(Annotation.from_json(draft) for draft in drafts if isinstance(draft, Mapping))
+            if isinstance(drafts, list)
+            else (),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PredictRequest:
+    """The body of `POST /predict`.
+
+    Attributes:
+        tasks: In the host's order; an entry that is no task at all is None and is answered with `[]`.
+        project: `<id>.<created-at>`, whole: two hosts share ids but not the second part.
+        context: The regions on the annotator's screen for an interactive call; None for a batch.
+    """
+
+    tasks: tuple[Task | None, ...]
+    label_config: str
+    project: str
+    context: tuple[Region, ...] | None = None
+
+    @property
+    def interactive(self) -> bool:
+        return self.context is not None
+
+    @classmethod
+    def from_json(cls, raw: JSON) -> "PredictRequest":
+        body = _object(raw)
+        tasks = body.get("tasks")
+        if not isinstance(tasks, list):
+            raise RequestError(f'"tasks" must be a list of tasks; found {_kind(tasks)}.')
+        config = body.get("label_config")
+        if not isinstance(config, str):
+            raise RequestError(f'"label_config" must be the project\'s labeling config, as text; found {_kind(config)}.')
+        params = body.get("params")
+        context = params.get("context") if isinstance(params, Mapping) else None
+        return cls(
+            tasks=tuple(_task_or_none(task) for task in tasks),
+            label_config=config,
+            project=_text_or_none(body.get("project")) or "",
+            context=_regions(context.get("result")) if isinstance(context, Mapping) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetupRequest:
+    """The body of `POST /setup`. `access_token` is a secret; `extra_params` may hold one."""
+
+    project: str
+    label_config: str
+    hostname: str = ""
+    access_token: str = field(default="", repr=False)
+    extra_params: Mapping[str, JSON] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_json(cls, raw: JSON) -> "SetupRequest":
+        body = _object(raw)
+        config = body.get("schema")
+        if not isinstance(config, str):
+            raise RequestError(f'"schema" must be the project\'s labeling config, as text; found {_kind(config)}.')
+        return cls(
+            project=_text_or_none(body.get("project")) or "",
+            label_config=config,
+            hostname=_text_or_none(body.get("hostname")) or "",
+            access_token=_text_or_none(body.get("access_token")) or "",
+            extra_params=extra_params(body.get("extra_params")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """What of a webhook we use: the action, the project's key as /setup spells it, and the annotation.
+
+    `project` is None where the payload does not say which project it is about.
+    """
+
+    action: str
+    project: str | None = None
+    annotations: tuple[Annotation, ...] = ()
+    deleted: tuple[int, ...] = ()
+
+    @classmethod
+    def from_json(cls, raw: JSON) -> "WebhookEvent":
+        body = _object(raw)
+        made = body.get("annotation")
+        gone = body.get("annotations") if str(body.get("action")) == "ANNOTATIONS_DELETED" else None
+        return cls(
+            action=str(body.get("action") or ""),
+            project=project_key(body.get("project")),
+            annotations=tuple(
+                Annotation.from_json(item)
+                for item in (made if isinstance(made, list) else [made])
+                if isinstance(item, Mapping)
+            ),
+            deleted=tuple(
+                item["id"]
+                for item in (gone if isinstance(gone, list) else [])
+                if isinstance(item, Mapping) and type(item.get("id")) is int
+            ),
+        )
+
+
+def project_key(project: JSON) -> str | None:
+    """The key that /setup and /predict use, rebuilt from a webhook's `project` object.
+
+    The host makes it of the id and the whole seconds of `created_at`.
+    """
+    if isinstance(project, str):
+        return project
+    if not isinstance(project, Mapping) or not isinstance(project.get("created_at"), str):
+        return None
+    try:
+        made = datetime.fromisoformat(project["created_at"])
+    except ValueError:
+        return None
+    return f"{project.get('id')}.{int(made.timestamp())}"
+
+
+def extra_params(raw: JSON) -> Mapping[str, JSON]:
+    """The manager's extra parameters: an object, a JSON string of one (typed in the form), or nothing.
+
+    Raises:
+        RequestError: The text is not JSON, or not an object.
+    """
+    if raw is None or raw == "":
+        return {}
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw)
+        except ValueError as exc:
+            raise RequestError(f'The extra parameters are not JSON ({exc}); write for example {{"model": "gpt-5.4-mini"}}.') from exc
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise RequestError(f"The extra parameters must be a JSON object; found {_kind(raw)}.")
+    return raw
+
+
+def answers_to_json(predictions: list[Prediction | None]) -> dict[str, JSON]:
+    """The reply to a batch: one entry per task, `[]` (nothing now, ask again) where there is no prediction."""
+    return {"results": [prediction.to_json() if prediction else [] for prediction in predictions]}
+
+
+def marked(regions: tuple[Region, ...], origin: str) -> tuple[Region, ...]:
+    """The same regions, saying who made them."""
+    return tuple(replace(region, origin=origin) for region in regions)
+
+
+def _regions(raw: JSON) -> tuple[Region, ...]:
+    entries = raw if isinstance(raw, list) else []
+    return tuple(Region.from_json(entry) for entry in entries if isinstance(entry, Mapping))
+
+
+def _task_or_none(raw: JSON) -> Task | None:
+    try:
+        return Task.from_json(raw)
+    except RequestError:
+        return None
+
+
+def _object(raw: JSON) -> Mapping[str, JSON]:
+    if not isinstance(raw, Mapping):
+        raise RequestError(f"The body must be a JSON object; found {_kind(raw)}.")
+    return raw
+
+
+def _text_or_none(raw: JSON) -> str | None:
+    if raw is None or raw == "":
+        return None
+    return raw if isinstance(raw, str) else str(raw)
+
+
+def _kind(raw: JSON) -> str:
+    names = {dict: "an object", list: "a list", str: "text", type(None): "nothing", bool: "true/false"}
+    return names.get(type(raw), "a number" if isinstance(raw, int | float) else type(raw).__name__)

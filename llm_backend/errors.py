@@ -1,0 +1,121 @@
+"""What can go wrong, and what does the user read?
+
+Every error that a person may read is a sentence: what was found, what was expected, what to do.
+
+    BackendError                      anything a person may read
+    ├── SettingsError                 the server was told something it cannot use     (start-up)
+    ├── RequestError           400    a body that cannot be read
+    │   ├── BodyTooLarge       413
+    │   └── LabelingError      400    a labeling config that cannot work
+    ├── NotAllowed             401    the caller did not show who it is
+    ├── TaskError                     one task failed; its neighbours do not
+    │   ├── InputError                the task lacks what the config shows
+    │   ├── PromptError               the prompt cannot be filled for this task
+    │   ├── AnswerError               the model's answer does not fit the control
+    │   ├── MediaError                a picture could not be fetched or shown
+    │   └── ProviderRefused           the model will not answer this (refusal, filter, too long)
+    └── ProviderError                 the model could not be asked
+        ├── KeyRefused                wrong key, no rights, exhausted quota, missing model: asking again is in vain
+        ├── Busy                      rate limits and overload that outlasted our patience
+        └── Unreachable               no connection, or no answer in time
+
+`lasting` says whether asking again for the same thing must fail the same way.
+"""
+
+
+class BackendError(Exception):
+    """A fault told as one sentence.
+
+    Attributes:
+        status: The HTTP status under which a door reports it.
+        lasting: True if the same question would fail in the same way again.
+    """
+
+    status = 500
+    lasting = False
+
+    @property
+    def sentence(self) -> str:
+        return str(self)
+
+
+class SettingsError(BackendError):
+    """Settings that cannot be used; one message names all of them."""
+
+    lasting = True
+
+
+class RequestError(BackendError):
+    """A request that cannot be understood."""
+
+    status = 400
+    lasting = True
+
+
+class BodyTooLarge(RequestError):
+    """A body over `MAX_BODY_MB`."""
+
+    status = 413
+
+
+class LabelingError(RequestError):
+    """A labeling config that cannot be read, or that holds nothing a model can fill."""
+
+
+class NotAllowed(BackendError):
+    """Credentials are missing or wrong."""
+
+    status = 401
+    lasting = True
+
+
+class TaskError(BackendError):
+    """One task failed for a reason of its own; asking the same again gives the same."""
+
+    lasting = True
+
+
+class InputError(TaskError):
+    """The task does not hold what the labeling config shows."""
+
+
+class PromptError(TaskError):
+    """The prompt cannot be filled for this task."""
+
+
+class AnswerError(TaskError):
+    """An answer that a control cannot take."""
+
+
+class MediaError(TaskError):
+    """A medium that may not be fetched, could not be, or cannot be shown to a model."""
+
+    def __init__(self, sentence: str, lasting: bool = True) -> None:
+        super().__init__(sentence)
+        self.lasting = lasting
+
+
+class ProviderRefused(TaskError):
+    """The model or its filter declined: refusal, content filter, too long a question, a bad request."""
+
+
+class ProviderError(BackendError):
+    """The model could not be asked; another task would have fared no better."""
+
+    status = 502
+
+
+class KeyRefused(ProviderError):
+    """Wrong key, missing rights, exhausted quota or an unknown model. Never retried."""
+
+
+class Busy(ProviderError):
+    """The provider limited or shed our calls until our patience ended."""
+
+    status = 503
+
+
+class Unreachable(ProviderError):
+    """No connection to the provider, or no answer in time."""
+
+    status = 504
