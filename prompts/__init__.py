@@ -1,0 +1,1 @@
+"""Our own words to the model, one file each; installed as `llm_backend.prompts`."""
