@@ -8,6 +8,7 @@ Every error that a person may read is a sentence: what was found, what was expec
     │   ├── BodyTooLarge       413
     │   └── LabelingError      400    a labeling config that cannot work
     ├── NotAllowed             401    the caller did not show who it is
+    ├── StoreError             503    what we remember cannot be written or read now (a full disk, say)
     ├── TaskError                     one task failed; its neighbours do not
     │   ├── InputError                the task lacks what the config shows
     │   ├── PromptError               the prompt cannot be filled for this task
@@ -67,6 +68,12 @@ class NotAllowed(BackendError):
 
     status = 401
     lasting = True
+
+
+class StoreError(BackendError):
+    """The store cannot take or give now: a full disk, an I/O error, another program that holds the file."""
+
+    status = 503
 
 
 class TaskError(BackendError):
