@@ -220,7 +220,10 @@ def test_read_only_folder_is_refused() -> None:
     # Not below tmp_path, which an ordinary user could not even enter.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
-        with as_an_ordinary_user(), pytest.raises(SettingsError, match=r"cannot be used \(Permission denied\)") as caught:
+        with (
+            as_an_ordinary_user(),
+            pytest.raises(SettingsError, match=r"cannot be used \(Permission denied\)") as caught,
+        ):
             SqliteStore(Path(folder))
         assert folder in caught.value.sentence
 
