@@ -100,7 +100,10 @@ def is_allowed(host: str, allowed: Collection[str], port: int | None = None) -> 
 async def system_lookup(host: str, port: int) -> Sequence[str]:
     """What the operating system knows under this name."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    except UnicodeError as exc:  # such as a label of more than 63 letters
+        raise OSError(None, "the name cannot be looked up") from exc
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

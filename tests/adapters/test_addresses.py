@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from llm_backend.adapters.addresses import (
     AddressRefused,
@@ -16,6 +15,7 @@ from llm_backend.adapters.addresses import (
     is_public,
     refuse_address,
 )
+from tests.support.sites import Names, site
 
 NOT_PUBLIC = {
     "loopback": "127.0.0.1",
@@ -134,18 +134,6 @@ def test_a_host_is_allowed_by_name_or_by_name_and_port(host: str, port: int, all
     assert is_allowed(host, allowed, port) is answer
 
 
-class Names:
-    """A name service for tests; each look-up takes the next answer, the last one stays."""
-
-    def __init__(self, *answers: Sequence[str]) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        self.asked.append(host)
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-
 def resolved(names: Names, host: str = "photos.example", allowed: Sequence[str] = (), port: int = 443) -> list[str]:
     found = asyncio.run(GuardedResolver(allowed, names).resolve(host, port, socket.AF_UNSPEC))
     return [entry["host"] for entry in found]
@@ -175,50 +163,46 @@ def test_an_allowed_name_may_be_private() -> None:
         resolved(Names(["10.0.0.5"]), "minio", ["minio:9000"])
 
 
+def test_a_name_that_cannot_be_spelled_for_a_name_server_is_a_network_error() -> None:
+    with pytest.raises(OSError, match="cannot be looked up"):
+        asyncio.run(GuardedResolver().resolve("a" * 64 + ".example", 443))
+
+
 def test_a_name_without_addresses_is_a_network_error() -> None:
     with pytest.raises(OSError, match="No address"):
         resolved(Names([]))
 
 
-async def hello(request: web.Request) -> web.Response:
-    return web.Response(text="inner secret")
-
-
-async def ask(url: str, names: Names, allowed: Sequence[str], host: str) -> str:
+async def ask(url: str, names: Names, allowed: Sequence[str]) -> str:
     """Start a server on loopback and ask for `url` with {port} filled in, through a guarded connector."""
-    runner = web.AppRunner(web.Application())
-    runner.app.router.add_get("/", hello)
-    await runner.setup()
-    site = web.TCPSite(runner, host, 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    try:
-        connector = guarded_connector([entry.format(port=port) for entry in allowed], names)
-        async with aiohttp.ClientSession(connector=connector) as session, session.get(url.format(port=port)) as answer:
-            return await answer.text()
-    finally:
-        await runner.cleanup()
+    async with site({"/": b"inner secret"}) as here:
+        connector = guarded_connector([entry.format(port=here.port) for entry in allowed], names)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(url.format(port=here.port)) as got,
+        ):
+            return await got.text()
 
 
 def test_a_connection_to_an_allowed_name_reaches_it() -> None:
     names = Names(["127.0.0.1"])
-    assert asyncio.run(ask("http://minio:{port}/", names, ["minio:{port}"], "127.0.0.1")) == "inner secret"
+    assert asyncio.run(ask("http://minio:{port}/", names, ["minio:{port}"])) == "inner secret"
     assert names.asked == ["minio"]
 
 
 def test_a_connection_to_a_name_on_loopback_is_refused() -> None:
     with pytest.raises(AddressRefused, match="loopback"):
-        asyncio.run(ask("http://photos.example:{port}/", Names(["127.0.0.1"]), [], "127.0.0.1"))
+        asyncio.run(ask("http://photos.example:{port}/", Names(["127.0.0.1"]), []))
 
 
 def test_the_socket_refuses_literal_addresses_that_no_resolver_saw() -> None:
     with pytest.raises(aiohttp.ClientConnectorError, match="not public"):
-        asyncio.run(ask("http://127.0.0.1:{port}/", Names([]), [], "127.0.0.1"))
-    assert asyncio.run(ask("http://127.0.0.1:{port}/", Names([]), ["127.0.0.1"], "127.0.0.1")) == "inner secret"
+        asyncio.run(ask("http://127.0.0.1:{port}/", Names([]), []))
+    assert asyncio.run(ask("http://127.0.0.1:{port}/", Names([]), ["127.0.0.1"])) == "inner secret"
 
 
 def test_the_address_checked_is_the_address_connected_to() -> None:
     """A name that would answer otherwise the second time is not asked a second time."""
     names = Names(["127.0.0.1"], ["10.0.0.5"])
-    assert asyncio.run(ask("http://rebind.example:{port}/", names, ["rebind.example"], "127.0.0.1")) == "inner secret"
+    assert asyncio.run(ask("http://rebind.example:{port}/", names, ["rebind.example"])) == "inner secret"
     assert names.asked == ["rebind.example"]
