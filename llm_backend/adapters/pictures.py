@@ -9,7 +9,6 @@ import base64
 import binascii
 import importlib
 import io
-import re
 import shutil
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,9 +32,7 @@ _OTHERS = {
     b"ID3": "a sound file",
     b"OggS": "a sound or video file",
 }
-_MARKUP = re.compile(
-    rb"\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(!doctype\s+)?(html|head|body|svg|\w+)", re.IGNORECASE | re.DOTALL
-)
+_WEB_PAGE = (b"<!doctype html", b"<html", b"<head", b"<body")
 _NO_TEXT = "[There is no readable text in this picture.]"
 
 
@@ -230,13 +227,12 @@ def _other(content: bytes) -> str:
     for beginning, words in _OTHERS.items():
         if content.startswith(beginning):
             return words
-    match = _MARKUP.match(content[:1024])
-    if match is None:
+    opening = content[:1024].lower().lstrip()
+    if not opening.startswith(b"<"):
         return ""
-    tag = match.group(3).lower()
-    if tag == b"svg" or b"<svg" in content[:1024].lower():
+    if b"<svg" in opening:
         return "an SVG drawing"
-    return "a web page" if tag in (b"html", b"head", b"body") else "an XML document"
+    return "a web page" if any(tag in opening for tag in _WEB_PAGE) else "an XML document"
 
 
 def _over(name: str, limit: int) -> str:

@@ -46,6 +46,7 @@ def test_a_picture_is_known_by_its_bytes(kind: str, type_: str) -> None:
         (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0", "a sound or video file"),
         (b"RIFF\0\0\0\0WAVEfmt ", "a sound or video file"),
+        (b"<!---->" * 10_000, "an XML document"),
         (b'{"detail": "Not found."}', "not a picture"),
         (b"BMW is a car maker", "not a picture"),
         (b"\x89PNG", "not a picture"),
