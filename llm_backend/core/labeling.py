@@ -29,7 +29,7 @@ CONTROLS = {
 _MEANINGFUL = frozenset(
     "choice value alias allownested leafsonly apiurl maxusages labeling maxrating min max step only format "
     "maxsubmissions skipduplicates required perregion peritem valuetype valuelist encoding namekey textkey "
-    "default".split()
+    "default smart".split()
 )
 
 

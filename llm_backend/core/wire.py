@@ -194,6 +194,7 @@ class WebhookEvent:
 
     action: str
     project: str | None = None
+    label_config: str = ""
     annotations: tuple[Annotation, ...] = ()
     deleted: tuple[int, ...] = ()
 
@@ -205,6 +206,7 @@ class WebhookEvent:
         return cls(
             action=str(body.get("action") or ""),
             project=project_key(body.get("project")),
+            label_config=_label_config(body.get("project")),
             annotations=tuple(
                 Annotation.from_json(item)
                 for item in (made if isinstance(made, list) else [made])
@@ -232,6 +234,11 @@ def project_key(project: JSON) -> str | None:
     except ValueError:
         return None
     return f"{project.get('id')}.{int(made.timestamp())}"
+
+
+def _label_config(project: JSON) -> str:
+    told = project.get("label_config") if isinstance(project, Mapping) else None
+    return told if isinstance(told, str) else ""
 
 
 def extra_params(raw: JSON) -> Mapping[str, JSON]:
