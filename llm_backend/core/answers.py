@@ -1,0 +1,197 @@
+"""What did the model answer? Its text becomes one answer per field of the form."""
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import NoReturn
+
+from llm_backend.core.chat import Completion
+from llm_backend.core.controls.base import Control
+from llm_backend.core.inputs import Inputs
+from llm_backend.core.wire import JSON, Region
+from llm_backend.errors import AnswerError
+
+_FENCE = re.compile(r"```[a-zA-Z]*\s*\n(.*?)\n?\s*```", re.DOTALL)
+_THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
+# How many opening braces of a chatty answer are tried; a real answer begins early.
+_TRIES = 64
+
+
+def parse(text: str, keys: Sequence[str]) -> Mapping[str, JSON] | None:
+    """Find the one JSON object in an answer, bare, fenced, or amid chatter.
+
+    Args:
+        keys: The fields that were asked for. With a single one, a bare JSON value stands for it.
+    Returns:
+        The object, or None where there is no JSON at all (plain words).
+    Raises:
+        AnswerError: JSON that is broken or cut off, or several objects that contradict each other.
+    """
+    for candidate in (text, *(_FENCE.findall(text) if "```" in text else ())):
+        try:
+            found = _loads(candidate)
+        except ValueError:
+            continue
+        if isinstance(found, Mapping):
+            return found
+        if len(keys) == 1:
+            return {keys[0]: found}
+    return _amid_chatter(text, keys)
+
+
+def _amid_chatter(text: str, keys: Sequence[str]) -> Mapping[str, JSON] | None:
+    found: list[Mapping[str, JSON]] = []
+    at, tries = text.find("{"), 0
+    while at >= 0 and tries < _TRIES:
+        tries += 1
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at = text.find("{", at + 1)
+            continue
+        if isinstance(value, Mapping) and any(key in value for key in keys):
+            found.append(value)
+        at = text.find("{", end)
+    if not found:
+        if "{" in text and any(f'"{key}"' in text for key in keys):
+            raise AnswerError("The answer is broken or cut-off JSON.")
+        return None
+    if any(other != found[0] for other in found[1:]):
+        raise AnswerError("The answer holds several JSON objects that contradict each other.")
+    return found[0]
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _no_doubt(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    """An object whose keys are told once; the same key told twice with different values is no answer."""
+    told: dict[str, JSON] = {}
+    for key, value in pairs:
+        if key in told and told[key] != value:
+            raise ValueError(f"{key!r} is told twice")
+        told[key] = value
+    return told
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_doubt)
+
+
+def _loads(text: str) -> JSON:
+    try:
+        return _DECODER.decode(text)
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
+
+
+class Reading:
+    """The answers read so far: the first valid one of each control, distinct entries for text fields, and faults.
+
+    Attributes:
+        asked: The controls, by the key of their field.
+        faults: The sentence of each control that nothing read so far answers.
+    """
+
+    def __init__(self, asked: Mapping[str, Control], inputs: Inputs, wanted: int, *, plain: bool) -> None:
+        """
+        Args:
+            wanted: Distinct entries wanted per text field.
+            plain: The only field's text was asked for in plain words, not as JSON.
+        """
+        self.asked = asked
+        self.faults: dict[str, str] = {}
+        self._inputs = inputs
+        self._wanted = wanted
+        self._plain = plain
+        self._made: dict[str, list[Region]] = {}
+        self._entries: dict[str, list[str]] = {}
+
+    @property
+    def regions(self) -> list[Region]:
+        """In the order of the form."""
+        return [region for key in self.asked for region in self._made.get(key, ())]
+
+    def take(self, completion: Completion) -> None:
+        """Read every text of a completion; after the first time, only for the controls that were at fault."""
+        due = list(self.faults or self.asked)
+        faults: dict[str, str] = {}
+        for index, text in enumerate(completion.texts):
+            try:
+                answered = self._answers(_THOUGHT.sub("", text).strip(), due, completion, index)
+            except AnswerError as exc:
+                faults = {key: exc.sentence for key in due} | faults
+                continue
+            for key in due:
+                if fault := self._take_answer(key, answered):
+                    faults.setdefault(key, fault)
+        self.faults = {key: faults[key] for key in due if key not in self._made and key in faults}
+
+    def excuse(self, hidden: Collection[str]) -> None:
+        """Drop the faults of controls that the form does not show, given the other answers."""
+        self.faults = {key: fault for key, fault in self.faults.items() if self.asked[key].name not in hidden}
+
+    def _take_answer(self, key: str, answered: Mapping[str, JSON]) -> str:
+        """Read one control's answer; returns what is wrong with it, or ""."""
+        control, settled = self.asked[key], key in self._made
+        if settled and not control.textual:
+            return ""
+        if key not in answered:
+            return f'"{control.name}" was left out of the answer.'
+        answer = self._one_more(key, answered[key]) if settled else answered[key]
+        try:
+            made = control.read(answer, self._inputs, self.regions)
+        except AnswerError as exc:
+            return exc.sentence
+        self._made[key] = made or self._made.get(key, [])
+        return ""
+
+    def _one_more(self, key: str, answer: JSON) -> JSON:
+        """The entries of a text field so far, and the new one if it is another and there is room."""
+        control = self.asked[key]
+        told = control.encode(self._made[key], self._inputs)
+        held = [told] if isinstance(told, str) else list(told or ())
+        if not isinstance(answer, str) or not answer.strip() or answer in held:
+            return held
+        room = min(self._wanted, control.most or self._wanted)
+        return [*held, answer][: max(len(held), room)]
+
+    def _answers(self, text: str, due: Sequence[str], completion: Completion, index: int) -> Mapping[str, JSON]:
+        """One completion's answer to each field.
+
+        Raises:
+            AnswerError: It is no answer at all; the sentence holds for every field.
+        """
+        cut_off = "The answer was cut off at the model's length limit."
+        if self._plain:
+            if completion.truncated(index):
+                raise AnswerError(cut_off)
+            if not text:
+                raise AnswerError("The model answered with an empty text.")
+            return {key: text for key in due}
+        found = parse(text, due)
+        if found is not None:
+            names = {control.name: key for key, control in self.asked.items()}
+            return {key if key in self.asked else names.get(key, key): value for key, value in found.items()}
+        if completion.truncated(index):
+            raise AnswerError(cut_off)
+        return self._plain_words(text, due, completion.structured)
+
+    def _plain_words(self, words: str, due: Sequence[str], structured: bool) -> Mapping[str, JSON]:
+        """Words where JSON was asked for: a label only if the whole answer is one, else the one text field's text."""
+        if not words:
+            raise AnswerError("The model answered with an empty text.")
+        takers = [key for key in due if self._is_label(key, words)]
+        texts = [key for key in due if self.asked[key].textual]
+        if len(takers) == 1:
+            return {takers[0]: words}
+        if not takers and len(texts) == 1 and not structured:
+            return {texts[0]: words}
+        raise AnswerError("The answer is not the JSON object that was asked for.")
+
+    def _is_label(self, key: str, words: str) -> bool:
+        control = self.asked[key]
+        try:
+            return bool(control.labels(self._inputs) and control.decode(words, self._inputs))
+        except AnswerError:
+            return False

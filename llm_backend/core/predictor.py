@@ -1,0 +1,272 @@
+"""Task + plan + model → outcome, one repair round included."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from llm_backend.core.answers import Reading
+from llm_backend.core.chat import LLM, Call, Completion, ImagePart, Lane, Message, Part, TextPart, Usage
+from llm_backend.core.controls import Unfillable, bind, hidden, shown_regions
+from llm_backend.core.controls.base import Control
+from llm_backend.core.forms import Form, make_form, title
+from llm_backend.core.inputs import Fetch, Inputs, fetched, read
+from llm_backend.core.labeling import LabelingConfig
+from llm_backend.core.prompts import Prompt, Template, Texts, labels_in_words, render
+from llm_backend.core.wire import Region, Task
+from llm_backend.errors import AnswerError, InputError, LabelingError, ProviderRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """How the model is asked.
+
+    Attributes:
+        model: None means the connection's own.
+        num_responses: Distinct entries wanted per text field, as far as its maxSubmissions allows.
+    """
+
+    model: str | None = None
+    temperature: float | None = 0.7
+    num_responses: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that can be said of a project's questions before there is a task."""
+
+    config: LabelingConfig
+    controls: tuple[Control, ...]
+    unfillable: tuple[Unfillable, ...]
+    texts: Texts
+    template: Template
+    parameters: Parameters
+
+    @cached_property
+    def keys(self) -> Mapping[str, str]:
+        """The JSON key of each control, by its name: letters, digits and `_`, which every server takes."""
+        keys: dict[str, str] = {}
+        for number, control in enumerate(self.controls, 1):
+            key = re.sub(r"[^A-Za-z0-9_]", "_", control.name)[:64]
+            usable = re.match(r"[A-Za-z]", key) and key not in keys.values()
+            keys[control.name] = key if usable else f"c{number}_"
+        return keys
+
+    @cached_property
+    def instruction(self) -> str:
+        """What the config itself asks for: its headers and literal texts."""
+        return "\n".join((self.texts.instruction.strip(), *self.config.notes))
+
+    @cached_property
+    def labels(self) -> str | None:
+        """What `{labels}` stands for, where it is the same for every task."""
+        return None if any(control.dynamic for control in self.controls) else self.labels_of(Inputs((), {}))
+
+    def labels_of(self, inputs: Inputs) -> str:
+        return labels_in_words({control.name: control.labels(inputs) for control in self.controls})
+
+    @cached_property
+    def _forms(self) -> dict[tuple[str, ...], Form]:
+        return {}
+
+    def form(self, asked: Mapping[str, Control], inputs: Inputs) -> Form:
+        """The form for these controls; made once where it asks the same of every task."""
+        keys = tuple(asked)
+        if (held := self._forms.get(keys)) is not None:
+            return held
+        form = make_form(asked, inputs)
+        if not any(control.dynamic for control in asked.values()):
+            self._forms[keys] = form
+        return form
+
+    @cached_property
+    def _shaping(self) -> str:
+        return "\0".join((self.config.digest, self.texts.digest, repr(self.template), repr(self.parameters)))
+
+    def version(self, prompt: Prompt, model: str) -> str:
+        """`model_version`: moves with whatever shapes the answer, and with nothing else."""
+        digest = hashlib.sha256(f"{self._shaping}\0{prompt.text}".encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{self.parameters.model or model}-{digest[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for one task.
+
+    Attributes:
+        asked: The controls, by the key of their field.
+        form: None where a single text is asked for, which is asked in plain words.
+        literal: Names in braces that the prompt uses and the task does not have.
+    """
+
+    messages: tuple[Message, ...]
+    asked: Mapping[str, Control]
+    form: Form | None = None
+    literal: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a task: regions, the sentences of controls that stayed empty for a fault, and the tokens used."""
+
+    regions: tuple[Region, ...]
+    faults: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+
+
+def make_plan(config: LabelingConfig, texts: Texts, template: Template, parameters: Parameters) -> Plan:
+    """Bind a control to each output.
+
+    Raises:
+        LabelingError: There is nothing here that a model can fill. An empty config of a new project is fine.
+    """
+    controls, unfillable = bind(config)
+    plan = Plan(config, controls, unfillable, texts, template, parameters)
+    if not controls and not config.empty:
+        raise LabelingError(_nothing_to_fill(plan))
+    return plan
+
+
+def ask(plan: Plan, inputs: Inputs, prompt: Prompt, held: Sequence[Region] = ()) -> Question:
+    """Make the question for one task.
+
+    Args:
+        held: Regions that a person made; their controls are not asked.
+    Raises:
+        InputError: The task lacks what the asked controls label, there is nothing to see, or nothing left to ask.
+        PromptError: The prompt misspells a field.
+    """
+    settled = {region.from_name for region in held}
+    asked = {plan.keys[control.name]: control for control in plan.controls if control.name not in settled}
+    if not asked:
+        raise InputError("Every field already holds a person's answer; clear a field to have it filled.")
+    _refuse_blank(plan, inputs, asked.values())
+    labels = plan.labels if plan.labels is not None else plan.labels_of(inputs)
+    rendered = render(prompt, inputs, labels, plan.template)
+    user = Message("user", _with_pictures(rendered.text, inputs))
+    (first, *more) = asked.values()
+    if first.textual and not more:
+        system = Message.of("system", plan.texts.answer.strip().replace("{field}", title(first), 1))
+        return Question((system, user), asked, None, rendered.literal)
+    form = plan.form(asked, inputs)
+    system = Message.of("system", plan.texts.form.strip().replace("{form}", form.words, 1))
+    return Question((system, user), asked, form, rendered.literal)
+
+
+async def predict(
+    plan: Plan,
+    task: Task,
+    prompt: Prompt,
+    llm: LLM,
+    fetch: Fetch,
+    *,
+    lane: Lane = "batch",
+    patience: float = 60.0,
+    held: Sequence[Region] = (),
+) -> Outcome:
+    """Fill a task.
+
+    Args:
+        patience: Seconds for all calls together, retries and waits included.
+        held: Regions that a person made; their controls are not asked.
+    Raises:
+        TaskError: Nothing can be had for this task: its data, its prompt, or an answer still wrong after repair.
+        ProviderError: The model could not be asked.
+    """
+    inputs = await fetched(read(plan.config, task.data, task.id), fetch, llm.reads_urls)
+    question = ask(plan, inputs, prompt, held)
+    call = _call(plan, question, lane, patience)
+    completion = await llm.complete(call)
+    reading = Reading(question.asked, inputs, plan.parameters.num_responses, plain=question.form is None)
+    reading.take(completion)
+    usage = completion.usage
+    reading.excuse(hidden(plan.controls, (*held, *reading.regions)))
+    if reading.faults and question.form is not None:
+        usage += await _repair(plan, inputs, llm, call, completion, reading)
+    return _settled(plan, reading, held, usage)
+
+
+async def _repair(
+    plan: Plan, inputs: Inputs, llm: LLM, call: Call, completion: Completion, reading: Reading
+) -> Usage:
+    """Ask once more for the faulty controls, naming what is wrong with each; returns what that took."""
+    faulty = {key: control for key, control in reading.asked.items() if key in reading.faults}
+    faults = "\n".join(f"- {key}: {sentence}" for key, sentence in reading.faults.items())
+    said = (
+        Message.of("assistant", completion.texts[0]),
+        Message.of("user", plan.texts.repair.strip().replace("{faults}", faults, 1)),
+    )
+    patience = max(call.patience - completion.seconds, 1.0)
+    again = replace(call, messages=(*call.messages, *said), n=1, patience=patience)
+    try:
+        repaired = await llm.complete(_with_form(again, plan, plan.form(faulty, inputs)))
+    except ProviderRefused:
+        return Usage()  # the faults stand, and are told
+    reading.take(repaired)
+    return repaired.usage
+
+
+def _settled(plan: Plan, reading: Reading, held: Sequence[Region], usage: Usage) -> Outcome:
+    """The outcome with hidden controls left out. A required control's fault, or nothing but faults, fails the task."""
+    whole = (*held, *reading.regions)
+    reading.excuse(hidden(plan.controls, whole))
+    faults = reading.faults
+    regions = tuple(region for region in shown_regions(plan.controls, whole) if region not in held)
+    if faults and (not regions or any(reading.asked[key].output.required for key in faults)):
+        raise AnswerError(" ".join(dict.fromkeys(faults.values())))
+    return Outcome(regions, tuple(dict.fromkeys(faults.values())), usage)
+
+
+def _call(plan: Plan, question: Question, lane: Lane, patience: float) -> Call:
+    call = Call(
+        messages=question.messages,
+        model=plan.parameters.model,
+        temperature=plan.parameters.temperature,
+        n=_completions(plan.parameters.num_responses, question.asked.values()),
+        lane=lane,
+        patience=patience,
+    )
+    return _with_form(call, plan, question.form) if question.form else call
+
+
+def _with_form(call: Call, plan: Plan, form: Form) -> Call:
+    words = plan.texts.schema.strip().replace("{schema}", form.schema_json, 1)
+    return replace(call, schema=form.schema, schema_text=words)
+
+
+def _completions(wanted: int, controls: Iterable[Control]) -> int:
+    """How many completions to ask for: no more than some text field can hold."""
+    return max((min(wanted, control.most or wanted) for control in controls if control.textual), default=1)
+
+
+def _with_pictures(text: str, inputs: Inputs) -> tuple[Part, ...]:
+    parts: list[Part] = [TextPart(text)]
+    several = len(inputs.parts) > 1
+    for name, part in inputs.parts:
+        if several and isinstance(part, ImagePart):
+            parts.append(TextPart(f"{name}:"))
+        parts.append(part)
+    return tuple(parts)
+
+
+def _refuse_blank(plan: Plan, inputs: Inputs, asked: Iterable[Control]) -> None:
+    wanted = {name for control in asked for name in control.output.to_names}
+    lacking = [seen for seen in inputs.seen if seen.missing and (seen.name in wanted or inputs.blank)]
+    if lacking:
+        has = ", ".join(f'"{name}"' for name in inputs.data) or "no data"
+        shown = ", ".join(f'<{seen.tag} name="{seen.name}"> shows "{seen.missing}"' for seen in lacking)
+        raise InputError(f"{shown}, which the task does not have; it has {has}.")
+    if plan.config.sources and inputs.blank:
+        raise InputError("The task's data is empty: there is nothing to label.")
+
+
+def _nothing_to_fill(plan: Plan) -> str:
+    if plan.unfillable:
+        return "Nothing here that a model can fill: " + " ".join(item.reason for item in plan.unfillable[:8])
+    if plan.config.prompt:
+        return (
+            f'Nothing here that a model can fill: "{plan.config.prompt}" holds the prompt; '
+            "add a TextArea for the response, or Choices."
+        )
+    return "Nothing here that a model can fill: the labeling config has no control, such as Choices or TextArea."
