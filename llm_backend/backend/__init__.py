@@ -1,0 +1,85 @@
+"""What happens on setup, predict and webhook?"""
+
+import logging
+import threading
+
+from llm_backend.adapters.store import Store
+from llm_backend.backend.batch import Batch
+from llm_backend.backend.interactive import NOTICE_PREFIX, Interactive
+from llm_backend.backend.projects import Models, Projects
+from llm_backend.core.inputs import Fetch
+from llm_backend.core.overrides import Overrides
+from llm_backend.core.prompts import Texts, prompt_in
+from llm_backend.core.wire import Annotation, PredictRequest, Prediction, SetupRequest, WebhookEvent
+from llm_backend.settings import Settings
+
+__all__ = ["NOTICE_PREFIX", "Backend", "Models"]
+
+log = logging.getLogger(__name__)
+
+_SUBMITTED = frozenset(("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED"))
+
+
+class Backend:
+    """The backend, whichever door the request came in by."""
+
+    def __init__(self, settings: Settings, store: Store, models: Models, fetch: Fetch, texts: Texts) -> None:
+        self._store = store
+        self._models = models
+        self._projects = Projects(settings, store, models, texts)
+        self._interactive = Interactive(settings, store, self._projects, fetch)
+        self._batch = Batch(settings, store, self._projects, fetch)
+        self._versions: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def setup(self, request: SetupRequest) -> str:
+        """Take in what the host tells of a project; returns its current `model_version`.
+
+        Raises:
+            LabelingError: The labeling config cannot be read, or holds nothing that a model can fill.
+            RequestError: The extra parameters cannot be used.
+        """
+        overrides = Overrides.from_json(request.extra_params)
+        if overrides.unknown:
+            log.warning("setup project=%s: unknown extra parameters: %s", request.project, ", ".join(overrides.unknown))
+        self._store.save_setup(request.project, request.hostname, request.access_token, request.extra_params)
+        version = self._projects.bind(request.project, request.label_config).version
+        with self._lock:
+            self._versions[request.project] = version
+        return version
+
+    async def predict(self, request: PredictRequest) -> list[Prediction | None]:
+        """Answer the editor (one prediction, perhaps empty) or a batch (one entry per task; None: nothing now)."""
+        if request.interactive:
+            return [await self._interactive.answer(request)]
+        return await self._batch.answer(request)
+
+    def versions(self) -> list[str]:
+        """The versions that /setup has answered, newest last; before the first, the model's name."""
+        with self._lock:
+            return list(dict.fromkeys(self._versions.values())) or [self._models.llm(None).model]
+
+    def webhook(self, event: WebhookEvent) -> None:
+        """Learn from what people submitted: a prompt that is new in an annotation becomes the project's."""
+        if event.project is None:
+            return
+        if event.deleted:
+            self._store.forget_annotations(event.project, event.deleted)
+        if event.action not in _SUBMITTED or not event.label_config:
+            return
+        box = self._projects.config(event.label_config).prompt
+        for annotation in event.annotations:
+            if box and not annotation.was_cancelled:
+                self._learn_prompt(event.project, annotation, prompt_in(annotation.result, box), event.action)
+
+    def _learn_prompt(self, project: str, annotation: Annotation, prompt: str, action: str) -> None:
+        """Save the prompt if it differs from what the annotation held before.
+
+        Of an annotation that was updated, but never seen, that cannot be told; its prompt is only noted.
+        """
+        before = self._store.annotation_prompt(project, annotation.id) if annotation.id is not None else None
+        if annotation.id is not None:
+            self._store.note_annotation_prompt(project, annotation.id, prompt)
+        unseen_update = before is None and action == "ANNOTATION_UPDATED"
+        if prompt and prompt != before and not unseen_update:
+            self._store.save_prompt(project, prompt, "submitted")

@@ -1,0 +1,193 @@
+"""What happens on Retrieve Predictions, and when a task is opened?
+
+A request waits for its deadline at most; the work goes on after it. Answers are kept, so that what the host did not
+get is there when it asks again, and a question is asked once however many requests wait for it.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from llm_backend.adapters.store import Kept, Store
+from llm_backend.backend.projects import Bound, Projects
+from llm_backend.core.inputs import Fetch
+from llm_backend.core.predictor import predict
+from llm_backend.core.wire import PredictRequest, Prediction, Task
+from llm_backend.errors import BackendError, KeyRefused, TaskError
+from llm_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# The host asks twice at once when a task is opened, and would store both answers. A request for one task is held this
+# long (seconds), so that its twin meets it here even when the answer is known at once.
+_TWINS_MEET = 0.3
+# The twin's page must not be built before the host has stored what the first was given (seconds).
+_HOST_STORES = 0.5
+# How long it is remembered what was given to whom (seconds); longer than any request waits.
+_GIVEN_KNOWN = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One question: a task's data under a version."""
+
+    project: str
+    version: str
+    digest: str
+
+
+class _Run:
+    """What the questions of one request share: after a key, quota or model error no further calls are made."""
+
+    def __init__(self) -> None:
+        self.stopped: KeyRefused | None = None
+
+
+class Batch:
+    """Answers requests without an annotator's context."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        projects: Projects,
+        fetch: Fetch,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._projects = projects
+        self._fetch = fetch
+        self._clock = clock
+        self._asking: dict[_Key, asyncio.Task[Kept]] = {}
+        self._given: dict[_Key, float] = {}
+        # Twice the calls in flight: enough to keep every place taken, few enough to hold only their questions.
+        self._window = asyncio.Semaphore(2 * settings.llm_concurrency)
+
+    async def answer(self, request: PredictRequest) -> list[Prediction | None]:
+        """A prediction for each task, in order; None where there is none now."""
+        began = self._clock()
+        try:
+            bound = self._projects.bind(request.project, request.label_config)
+        except BackendError as exc:
+            log.warning("batch project=%s tasks=%d: %s", request.project, len(request.tasks), exc.sentence)
+            return [None] * len(request.tasks)
+        version = bound.version
+        keys = [_Key(bound.key, version, _digest(task)) if task else None for task in request.tasks]
+        kept = await self._answers(bound, request.tasks, keys, began)
+        if len(keys) == 1:
+            await asyncio.sleep(max(0.0, _TWINS_MEET - (self._clock() - began)))
+        predictions = [self._give(key, kept, began) if key else None for key in keys]
+        log.info(
+            "batch project=%s version=%s tasks=%d answered=%d seconds=%.2f",
+            bound.key,
+            version,
+            len(keys),
+            sum(prediction is not None for prediction in predictions),
+            self._clock() - began,
+        )
+        if not any(predictions) and any(key and self._given_since(key, began) for key in keys):
+            await asyncio.sleep(_HOST_STORES)
+        return predictions
+
+    async def _answers(
+        self, bound: Bound, tasks: Sequence[Task | None], keys: Sequence[_Key | None], began: float
+    ) -> dict[str, Kept]:
+        """What is known at the deadline, by the digest of the task."""
+        digests = [key.digest for key in keys if key]
+        version = next((key.version for key in keys if key), "")
+        kept = dict(self._store.kept(bound.key, version, digests))
+        run = _Run()
+        asking = {
+            key: self._ask(bound, task, key, run)
+            for task, key in zip(tasks, keys, strict=True)
+            if task is not None and key is not None and key.digest not in kept
+        }
+        if asking:
+            alone = len(keys) == 1
+            patience = self._settings.open_task_deadline if alone else self._settings.batch_deadline
+            await asyncio.wait(asking.values(), timeout=max(0.0, patience - (self._clock() - began)))
+        for key, task in asking.items():
+            if task.done() and not task.cancelled() and task.exception() is None:
+                kept[key.digest] = task.result()
+        return kept
+
+    def _ask(self, bound: Bound, task: Task, key: _Key, run: _Run) -> "asyncio.Task[Kept]":
+        """The one asking of this question, under way or begun now."""
+        under_way = self._asking.get(key)
+        if under_way is None:
+            under_way = self._asking[key] = asyncio.ensure_future(self._keep(bound, task, key, run))
+            under_way.add_done_callback(lambda done: self._settled(key, done))
+        return under_way
+
+    async def _keep(self, bound: Bound, task: Task, key: _Key, run: _Run) -> Kept:
+        async with self._window:
+            kept = await self._outcome(bound, task, key, run)
+        if kept.prediction is not None or kept.lasting:
+            self._remember(key, kept)
+        return kept
+
+    def _remember(self, key: _Key, kept: Kept) -> None:
+        try:
+            self._store.keep(key.project, key.version, kept)
+        except BackendError as exc:  # a full disk must not cost the answer that is at hand
+            log.error("batch project=%s: an answer could not be kept: %s", key.project, exc.sentence)
+
+    async def _outcome(self, bound: Bound, task: Task, key: _Key, run: _Run) -> Kept:
+        try:
+            if run.stopped:
+                raise run.stopped
+            outcome = await predict(
+                bound.plan,
+                task,
+                bound.prompt(),
+                bound.llm,
+                self._fetch,
+                lane="batch",
+                patience=self._settings.task_deadline,
+            )
+        except BackendError as exc:
+            return self._failed(exc, bound, task, key, run)
+        if outcome.faults:
+            log.info("batch project=%s task=%s: %d controls left empty", bound.key, task.id, len(outcome.faults))
+        prediction = Prediction(outcome.regions, None, key.version)
+        return Kept(key.digest, prediction.to_json(), " ".join(outcome.faults), False, time.time())
+
+    def _failed(self, exc: BackendError, bound: Bound, task: Task, key: _Key, run: _Run) -> Kept:
+        if isinstance(exc, KeyRefused):
+            if run.stopped is None:
+                log.error("batch project=%s stopped: %s", bound.key, exc.sentence)
+            run.stopped = exc
+        else:
+            log.warning("batch project=%s task=%s failed: %s", bound.key, task.id, exc.sentence)
+        lasting = isinstance(exc, TaskError) and exc.lasting
+        return Kept(key.digest, None, exc.sentence, lasting, time.time())
+
+    def _settled(self, key: _Key, done: "asyncio.Task[Kept]") -> None:
+        self._asking.pop(key, None)
+        if not done.cancelled() and (bug := done.exception()) is not None:
+            log.error("batch project=%s: a task failed on a fault of ours", key.project, exc_info=bug)
+
+    def _give(self, key: _Key, kept: dict[str, Kept], began: float) -> Prediction | None:
+        """Hand a prediction over, unless another request that waited for it was given it."""
+        found = kept.get(key.digest)
+        if found is None or found.prediction is None or self._given_since(key, began):
+            return None
+        now = self._clock()
+        self._given.pop(key, None)
+        self._given[key] = now
+        while self._given and now - next(iter(self._given.values())) > _GIVEN_KNOWN:
+            del self._given[next(iter(self._given))]
+        return Prediction.from_json({**found.prediction, "model_version": key.version})
+
+    def _given_since(self, key: _Key, began: float) -> bool:
+        return key in self._given and self._given[key] >= began
+
+
+def _digest(task: Task) -> str:
+    told = json.dumps([task.id, task.data], sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()

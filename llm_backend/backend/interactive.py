@@ -1,0 +1,179 @@
+"""What happens on Shift+Enter?
+
+The editor shows nothing of an error, so a failure becomes one sentence in the response box. Its fixed prefix cannot
+pass for an answer; such entries are never learned from or exported.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from llm_backend.adapters.store import Store
+from llm_backend.backend.projects import Bound, Projects
+from llm_backend.core.inputs import Fetch
+from llm_backend.core.labeling import Output
+from llm_backend.core.predictor import Outcome, Plan, predict
+from llm_backend.core.prompts import Prompt, entries_of, prompt_in
+from llm_backend.core.wire import PredictRequest, Prediction, Region, Task, marked
+from llm_backend.errors import BackendError
+from llm_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+NOTICE_PREFIX = "⚠ llm-backend: "
+_LATE_ANSWERS = 256
+
+
+class Interactive:
+    """Answers the calls that an annotator's editor makes."""
+
+    def __init__(self, settings: Settings, store: Store, projects: Projects, fetch: Fetch) -> None:
+        self._settings = settings
+        self._store = store
+        self._projects = projects
+        self._fetch = fetch
+        self._late: OrderedDict[str, asyncio.Task[Outcome]] = OrderedDict()
+
+    async def answer(self, request: PredictRequest) -> Prediction:
+        """The regions for one task; none, and no call, when nobody asked for anything."""
+        task = request.tasks[0] if request.tasks else None
+        context = request.context or ()
+        if task is None:
+            return Prediction(())
+        try:
+            bound = self._projects.bind(request.project, request.label_config)
+        except BackendError as exc:
+            log.warning("interactive project=%s task=%s: %s", request.project, task.id, exc.sentence)
+            return Prediction(())
+        prompt = _asked_for(bound, task, context)
+        if prompt is None:
+            return Prediction(())
+        if self._settings.save_prompt_on_use:
+            self._store.save_prompt(bound.key, prompt.text, "used")
+        return Prediction(await self._regions(bound, task, context, prompt))
+
+    async def _regions(
+        self, bound: Bound, task: Task, context: Sequence[Region], prompt: Prompt
+    ) -> tuple[Region, ...]:
+        held = _by_person(bound.plan, task, context)
+        try:
+            outcome = await self._outcome(bound, task, prompt, held)
+        except BackendError as exc:
+            log.warning("interactive project=%s task=%s: %s", bound.key, task.id, type(exc).__name__)
+            return _notice(bound.plan, exc.sentence, held)
+        made = _for_editor(bound.plan, outcome.regions)
+        if not made and not outcome.faults:
+            return _notice(bound.plan, "The model answered that nothing applies.", held)
+        if outcome.faults:
+            told = _notice(bound.plan, " ".join(outcome.faults), (*held, *made))
+            return (*(region for region in made if region.from_name not in {t.from_name for t in told}), *told)
+        return (*made, *_without_notices(held))
+
+    async def _outcome(self, bound: Bound, task: Task, prompt: Prompt, held: Sequence[Region]) -> Outcome:
+        """The model's outcome, within INTERACTIVE_TIMEOUT.
+
+        A question that outlasts it goes on; its answer is kept for the next identical question.
+        """
+        key = _identity(bound, task, prompt, held)
+        asking = self._late.pop(key, None) or asyncio.ensure_future(self._predict(bound, task, prompt, held))
+        done, _ = await asyncio.wait({asking}, timeout=self._settings.interactive_timeout)
+        if done:
+            return asking.result()
+        self._keep_late(key, asking)
+        raise _NotYet(self._settings.interactive_timeout)
+
+    async def _predict(self, bound: Bound, task: Task, prompt: Prompt, held: Sequence[Region]) -> Outcome:
+        patience = max(self._settings.interactive_timeout, self._settings.llm_timeout)
+        return await predict(
+            bound.plan, task, prompt, bound.llm, self._fetch, lane="interactive", patience=patience, held=held
+        )
+
+    def _keep_late(self, key: str, asking: asyncio.Task[Outcome]) -> None:
+        self._late[key] = asking
+        asking.add_done_callback(_look_at_failure)
+        while len(self._late) > _LATE_ANSWERS:
+            _, oldest = self._late.popitem(last=False)
+            oldest.cancel()
+
+
+class _NotYet(BackendError):
+    status = 504
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"The model has not answered within {seconds:g} s. Send the prompt again to take its answer when it has come."
+        )
+
+
+def _asked_for(bound: Bound, task: Task, context: Sequence[Region]) -> Prompt | None:
+    """The prompt of an interactive call; None where neither a prompt nor a drawn span asks for an answer."""
+    box = bound.plan.config.prompt
+    told = prompt_in(context, box)
+    drawn = any("start" in region.value or "x" in region.value for region in context)
+    if not told and not drawn:
+        return None
+    drafted = "\n".join(filter(None, (prompt_in(draft.result, box) for draft in task.drafts)))
+    return bound.prompt((told, "annotator"), (drafted, "draft"))
+
+
+def _by_person(plan: Plan, task: Task, context: Sequence[Region]) -> tuple[Region, ...]:
+    """What a person made: on screen, or, for objects that the call does not tell of, in the draft.
+
+    A box that holds nothing but our own notices is nobody's work.
+    """
+    told = {region.to_name for region in context} | {region.from_name for region in context}
+    drafted = (r for draft in task.drafts for r in draft.result if r.to_name not in told and r.from_name not in told)
+    made = [r for r in (*context, *drafted) if r.by_person and r.from_name != plan.config.prompt]
+    return tuple(r for r in made if r.type != "textarea" or _own_words(r))
+
+
+def _own_words(region: Region) -> list[str]:
+    return [entry for entry in entries_of(region) if not entry.startswith(NOTICE_PREFIX)]
+
+
+def _without_notices(held: Sequence[Region]) -> list[Region]:
+    """A person's text boxes to which an earlier failure had added a notice, without it."""
+    noted = [r for r in held if r.type == "textarea" and len(_own_words(r)) < len(entries_of(r))]
+    return [replace(region, value={**region.value, "text": _own_words(region)}) for region in noted]
+
+
+def _for_editor(plan: Plan, regions: Sequence[Region]) -> tuple[Region, ...]:
+    """Regions as the editor writes them, marked as machine output."""
+    names = {control.name: control.editor_to_name for control in plan.controls}
+    return marked(tuple(replace(r, to_name=names.get(r.from_name, r.to_name)) for r in regions), "prediction")
+
+
+def _notice(plan: Plan, sentence: str, regions: Sequence[Region]) -> tuple[Region, ...]:
+    """The sentence in the response box, after what already stands there; none where there is no such box."""
+    box = _response_box(plan)
+    if box is None:
+        log.warning("no response box to tell: %s", sentence)
+        return ()
+    told = NOTICE_PREFIX + sentence
+    for region in regions:
+        if region.from_name == box.name and region.type == "textarea":
+            return (replace(region, value={**region.value, "text": [*_own_words(region), told]}),)
+    return marked((Region(box.name, box.to_names[0], "textarea", {"text": [told]}),), "prediction")
+
+
+def _response_box(plan: Plan) -> Output | None:
+    """The first whole-task TextArea with `response` in its name, else with smart="false", else the first."""
+    boxes = [control.output for control in plan.controls if control.output.tag == "TextArea"]
+    named = [box for box in boxes if "response" in box.name.lower()]
+    quiet = [box for box in boxes if box.attrs.get("smart", "").lower() == "false"]
+    return next(iter((*named, *quiet, *boxes)), None)
+
+
+def _identity(bound: Bound, task: Task, prompt: Prompt, held: Sequence[Region]) -> str:
+    told = (bound.key, bound.plan.version(prompt, bound.llm.model), task.id, task.data, sorted(r.from_name for r in held))
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _look_at_failure(asking: asyncio.Task[Outcome]) -> None:
+    """Mark a late failure as seen; whoever asks again is told of it."""
+    if not asking.cancelled():
+        asking.exception()

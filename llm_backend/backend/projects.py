@@ -1,0 +1,117 @@
+"""What is known of a project when a request about it comes in: its plan, its model, its prompt, its version."""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from llm_backend.adapters.store import Project, Store
+from llm_backend.core.chat import LLM
+from llm_backend.core.labeling import LabelingConfig, parse
+from llm_backend.core.overrides import Overrides, ProviderOverride
+from llm_backend.core.predictor import Parameters, Plan, make_plan
+from llm_backend.core.prompts import Origin, Prompt, Template, Texts, choose
+from llm_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+V = TypeVar("V")
+
+
+class Models(Protocol):
+    """Who carries the chat for a project."""
+
+    def llm(self, override: ProviderOverride | None) -> LLM:
+        """The server's own model, or the project's own provider."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A project as one request meets it."""
+
+    key: str
+    plan: Plan
+    llm: LLM
+    overrides: Overrides
+    project: Project
+    default_prompt: str
+
+    def prompt(self, *annotators: tuple[str | None, Origin]) -> Prompt:
+        """The prompt that applies: the annotator's, the manager's, the saved one, the default, the config's own."""
+        known: tuple[tuple[str | None, Origin], ...] = (
+            (self.overrides.prompt, "manager"),
+            (self.project.prompt, "saved"),
+            (self.default_prompt, "default"),
+        )
+        return choose((*annotators, *known), self.plan.instruction)
+
+    @property
+    def version(self) -> str:
+        """The `model_version` of batches: what /setup answers at this moment."""
+        return self.plan.version(self.prompt(), self.llm.model)
+
+
+class Projects:
+    """Makes plans of labeling configs, once for each config."""
+
+    def __init__(self, settings: Settings, store: Store, models: Models, texts: Texts) -> None:
+        self._settings = settings
+        self._store = store
+        self._models = models
+        self._texts = texts
+        self._template = Template(settings.use_internal_prompt_template, settings.prompt_template)
+        self._configs: Recent[LabelingConfig] = Recent(64)
+        self._plans: Recent[Plan] = Recent(64)
+
+    def bind(self, key: str, label_config: str) -> Bound:
+        """What is known of a project.
+
+        Raises:
+            LabelingError: The config cannot work.
+            RequestError: The stored extra parameters cannot be used.
+        """
+        project = self._store.project(key)
+        overrides = Overrides.from_json(project.extra_params)
+        plan = self._plan(label_config, self._parameters(overrides))
+        return Bound(key, plan, self._models.llm(overrides.provider), overrides, project, self._settings.default_prompt)
+
+    def config(self, label_config: str) -> LabelingConfig:
+        return self._configs.get(label_config, lambda: parse(label_config, self._settings.prompt_prefix))
+
+    def _plan(self, label_config: str, parameters: Parameters) -> Plan:
+        def make() -> Plan:
+            return make_plan(self.config(label_config), self._texts, self._template, parameters)
+
+        return self._plans.get((label_config, parameters), make)
+
+    def _parameters(self, overrides: Overrides) -> Parameters:
+        settings = self._settings
+        return Parameters(
+            model=overrides.model,
+            temperature=settings.temperature if overrides.temperature is None else overrides.temperature,
+            num_responses=overrides.num_responses or settings.num_responses,
+        )
+
+
+class Recent(Generic[V]):
+    """The last few things made, by key; safe from many threads, which may now and then make one twice."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: OrderedDict[Hashable, V] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        """What is held for `key`, made if it is not there; an error of `make` is raised and not held."""
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                return self._held[key]
+        made = make()
+        with self._lock:
+            self._held[key] = made
+            while len(self._held) > self._most:
+                self._held.popitem(last=False)
+        return made

@@ -1,0 +1,135 @@
+"""What is opened once and handed to every door: settings, models, media, store, the event loop, the backend."""
+
+import asyncio
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Protocol, TypeVar
+
+from llm_backend.adapters.host import Host
+from llm_backend.adapters.limits import Limits
+from llm_backend.adapters.media import Media
+from llm_backend.adapters.providers import Endpoint, connect
+from llm_backend.adapters.store import Store
+from llm_backend.adapters.store.sqlite import SqliteStore
+from llm_backend.backend import Backend
+from llm_backend.core.chat import LLM
+from llm_backend.core.overrides import ProviderOverride
+from llm_backend.core.prompts import Texts
+from llm_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Loop:
+    """The process's one event loop, in a thread of its own, which other threads cross into here."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and wait for what it returns or raises."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        """End what still runs, then the loop. Closing twice does no harm."""
+        if self._loop.is_closed():
+            return
+        self.run(_cancel_all())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class _Closing(Protocol):
+    async def close(self) -> None: ...
+
+
+class Connections:
+    """The server's own model, and those that projects brought along; each is connected once and kept."""
+
+    def __init__(self, settings: Settings, own: LLM | None = None, most: int = 32) -> None:
+        """
+        Args:
+            own: The server's model, where it is not the one of the settings (a demo's stand-in, a test's script).
+            most: Projects' own connections kept open; the one longest unused is closed for a new one.
+        """
+        self._settings = settings
+        self._limits = Limits(settings.llm_concurrency)
+        self._own = own or self._connect(Endpoint.from_settings(settings))
+        self._others: OrderedDict[ProviderOverride, LLM] = OrderedDict()
+        self._most = most
+        self._lock = threading.Lock()
+
+    def llm(self, override: ProviderOverride | None) -> LLM:
+        """The model that carries a project's chat."""
+        if override is None:
+            return self._own
+        with self._lock:
+            if override not in self._others:
+                self._others[override] = self._connect(Endpoint.from_override(override, self._settings.model))
+            self._others.move_to_end(override)
+            return self._others[override]
+
+    def _connect(self, endpoint: Endpoint) -> LLM:
+        return connect(endpoint, self._settings, self._limits)
+
+    async def close(self) -> None:
+        for llm in (self._own, *self._others.values()):
+            if (close := getattr(llm, "close", None)) is not None:
+                await close()
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that a door needs."""
+
+    settings: Settings
+    backend: Backend
+    store: Store
+    connections: Connections
+    loop: Loop
+    closing: tuple[_Closing, ...] = ()
+
+    def close(self) -> None:
+        """Let go of everything, in the reverse order of opening."""
+        for part in (self.connections, *self.closing):
+            self.loop.run(part.close())
+        self.loop.close()
+        self.store.close()
+
+
+def open_services(settings: Settings, llm: LLM | None = None) -> Services:
+    """Open all that the settings ask for.
+
+    Args:
+        llm: Carries the chat in the place of the configured provider.
+    Raises:
+        SettingsError: The data folder cannot be used, or a provider cannot be set up.
+    """
+    connections = Connections(settings, llm)
+    store = SqliteStore(settings.data_path, keep_days=settings.keep_results_days)
+    host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
+    media = Media(settings, host)
+    backend = Backend(settings, store, connections, media.fetch, texts())
+    return Services(settings, backend, store, connections, Loop(), (media, *((host,) if host else ())))
+
+
+def texts() -> Texts:
+    """The words of the files under `prompts/`."""
+    folder = resources.files("llm_backend.prompts")
+    names = ("form", "answer", "instruction", "schema", "repair")
+    return Texts(**{name: (folder / f"{name}.txt").read_text(encoding="utf-8") for name in names})
+
+
+async def _cancel_all() -> None:
+    running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
