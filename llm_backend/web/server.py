@@ -1,0 +1,83 @@
+"""How is the application served? One gunicorn process with many threads, and one event loop beside them."""
+
+import logging
+import sys
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from llm_backend.core.chat import LLM
+from llm_backend.services import Services, open_services
+from llm_backend.settings import Settings
+from llm_backend.web.app import create_app
+
+log = logging.getLogger(__name__)
+
+# One process whose threads only wait: no /health was late behind 120 waiting requests (measured), and the state of the
+# embedded form has one owner.
+_THREADS = 128
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn without a command line of its own."""
+
+    def __init__(self, settings: Settings, host: str, port: int, llm: LLM | None) -> None:
+        self._settings = settings
+        self._llm = llm
+        self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._services: Services | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options().items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Called in the worker, after the fork: files, locks and threads belong to it."""
+        self._services = open_services(self._settings, self._llm)
+        return create_app(self._services)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "bind": [self._address],
+            "workers": 1,
+            "threads": _THREADS,
+            "worker_class": "gthread",
+            "timeout": 120,
+            "graceful_timeout": 10,
+            "keepalive": 75,
+            "accesslog": None,
+            "errorlog": "-",
+            "loglevel": "warning",
+            "proc_name": "llm-backend",
+            "worker_exit": self._closed,
+        }
+
+    def _closed(self, *_: Any) -> None:
+        if self._services is not None:
+            self._services.close()
+
+
+def serve(settings: Settings, host: str = "0.0.0.0", port: int = 9090, llm: LLM | None = None) -> None:
+    """Serve until a signal ends it.
+
+    Args:
+        llm: Carries the chat in the place of the configured provider (the demo's stand-in).
+    Raises:
+        SettingsError: Something that the settings name cannot be used.
+    """
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    open_services(settings, llm).close()  # what cannot work is told here, once, not by a worker that dies and dies again
+    _say_what_is_not_believed(settings)
+    log.info("serving on http://%s:%s with %s", host, port, llm.model if llm else settings.model)
+    _Server(settings, host, port, llm).run()
+
+
+def _say_what_is_not_believed(settings: Settings) -> None:
+    if settings.guarded and not settings.url_secret:
+        log.warning(
+            "Label Studio's webhooks carry no credentials, so prompts and corrections that they bring are not believed. "
+            "Set URL_SECRET and connect http://host:port/<secret> to believe them."
+        )
