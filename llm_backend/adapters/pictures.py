@@ -1,7 +1,7 @@
 """What is this picture, and how is it shown to a model?
 
 What it is, its bytes say; a Content-Type or a file's name is only a claim. PNG, JPEG, GIF and WebP can be passed on as
-they are. With Pillow (extra `images` or `ocr`) other kinds are converted, animations become their first frame, and
+they are. With Pillow (extra `ocr`) other kinds are converted, animations become their first frame, and
 large pictures are scaled down; without it they are passed on where a model takes them, and named where none does.
 """
 
@@ -104,7 +104,7 @@ def showable(picture: Picture, name: str) -> Picture:
             return picture
         raise MediaError(
             f"{name} is of a kind that models do not take ({picture.type}); give a PNG or JPEG, or install the "
-            'extra "images" (pip install "llm-backend[images]") to have it converted.'
+            'extra "ocr" (pip install "llm-backend[ocr]"), which converts it.'
         )
     with _Opened(pillow, picture, name) as image:
         still = picture.type in _STILL or (picture.type == "image/webp" and getattr(image, "n_frames", 1) == 1)

@@ -180,7 +180,7 @@ def test_a_redirect_to_another_origin_gets_no_key() -> None:
             found = await host.get_or_location("/tasks/1/resolve/?fileuri=abc")
             assert isinstance(found, URL)
             assert str(found) == f"{other.origin}/signed?sig=a%2Fb%3D"
-            with pytest.raises(HostError, match="sends us from /tasks/1/resolve/ to 127.0.0.1"):
+            with pytest.raises(HostError, match=r"sends us from /tasks/1/resolve/ to 127.0.0.1"):
                 await host.get("/tasks/1/resolve/?fileuri=abc")
             assert other.asked == []
 
@@ -197,7 +197,7 @@ def test_a_redirect_on_the_same_origin_is_followed_with_the_key() -> None:
 
 def test_a_move_to_the_same_path_elsewhere_says_what_to_set() -> None:
     async def scene(here: Site, host: Host) -> None:
-        with pytest.raises(HostError, match="sent on to https://studio.example: set it to that address"):
+        with pytest.raises(HostError, match=r"sent on to https://studio.example: set it to that address"):
             await host.get("/x")
 
     play({"/x": redirect("https://studio.example/x", 301)}, scene, LEGACY)
@@ -243,7 +243,7 @@ def test_a_body_over_the_limit_is_not_read() -> None:
 
     async def scene(here: Site, host: Host) -> None:
         for path in ("/large", "/endless"):
-            with pytest.raises(HostError, match="is over 0.0977 MB"):
+            with pytest.raises(HostError, match=r"is over 0.0977 MB"):
                 await host.get(path, limit=102400)
         assert await host.get("/large", limit=102401) == b"x" * 102401
 
@@ -268,7 +268,7 @@ def test_a_server_that_is_away_is_told() -> None:
         async with site({}) as gone:
             pass
         host = Host(gone.origin, LEGACY)
-        with pytest.raises(HostError, match="cannot be reached .* check LABEL_STUDIO_URL") as caught:
+        with pytest.raises(HostError, match=r"cannot be reached .* check LABEL_STUDIO_URL") as caught:
             await host.get("/x")
         assert not caught.value.lasting
         await host.close()

@@ -628,13 +628,18 @@ def test_what_is_kept_ages_and_is_bounded() -> None:
 def test_closing_ends_what_is_under_way() -> None:
     async def scene(here: Site, media: Media) -> None:
         waiting = asyncio.create_task(media.fetch(ref(f"{here.origin}/a.png"), False))
-        while not here.asked:
-            await asyncio.sleep(0)
+        await asked.wait()
         await media.close()
         with pytest.raises(asyncio.CancelledError):
             await waiting
 
-    play({"/a.png": silent}, scene)
+    asked = asyncio.Event()
+
+    async def asked_in_vain(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        return await silent(request)
+
+    play({"/a.png": asked_in_vain}, scene)
 
 
 # Text instead of pictures

@@ -14,7 +14,7 @@ from llm_backend.adapters.pictures import from_data_url, read_text, recognise, s
 from llm_backend.errors import MediaError
 from tests.support.pictures import PNG, drawn, saved
 
-Image = pytest.importorskip("PIL.Image", reason="the extra images is not installed")
+Image = pytest.importorskip("PIL.Image", reason="the extra ocr is not installed")
 tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="Tesseract is not installed")
 
 
@@ -196,7 +196,7 @@ def no_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_pillow_common_pictures_pass_and_others_name_the_extra() -> None:
     for kind in ("PNG", "JPEG", "GIF", "WEBP"):
         assert showable(recognise(saved(kind), "It"), "It").content == saved(kind)
-    with pytest.raises(MediaError, match=r'install the extra "images"'):
+    with pytest.raises(MediaError, match=r'install the extra "ocr"'):
         showable(recognise(saved("TIFF"), "It"), "It")
 
 
@@ -209,7 +209,7 @@ def test_without_the_extra_reading_text_names_it() -> None:
 def test_without_tesseract_reading_text_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     pytest.importorskip("pytesseract", reason="the extra ocr is not installed")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MediaError, match="install it .Debian: apt install tesseract-ocr"):
+    with pytest.raises(MediaError, match=r"install it .Debian: apt install tesseract-ocr"):
         read_text(recognise(PNG, "It"), "It")
 
 
@@ -231,6 +231,6 @@ def test_a_picture_without_text_says_so() -> None:
 def test_reading_that_takes_too_long_is_given_up() -> None:
     pytest.importorskip("pytesseract", reason="the extra ocr is not installed")
     busy = recognise(saved("PNG", drawn((1500, 1500), "many words " * 40)), "It")
-    with pytest.raises(MediaError, match="was not read within 0.01 s") as caught:
+    with pytest.raises(MediaError, match=r"was not read within 0.01 s") as caught:
         read_text(busy, "It", seconds=0.01)
     assert not caught.value.lasting
