@@ -1,5 +1,6 @@
 """What do we ask for a tag, how does its answer become a region, and back? The part that all controls share."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -22,13 +23,18 @@ class Control(ABC):
     Attributes:
         name: The control's name in the config.
         to_name: The object that stored results name.
+        required: Whether it must be answered whatever else is answered. One that the form shows only under conditions
+            may be left empty in the question; `read` reports it all the same, and whoever knows the other answers
+            excuses it if it is hidden (`conditions.hidden`).
         dynamic: Whether what is asked depends on the task's data.
         textual: Whether the answer is free text, of which several may be wanted.
+        most: How many entries a textual control holds; None means no limit.
     """
 
     by_tag: ClassVar[dict[str, type["Control"]]] = {}
     dynamic: bool = False
     textual: ClassVar[bool] = False
+    most: int | None = None
 
     def __init_subclass__(cls, tags: Iterable[str] = (), **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -39,6 +45,7 @@ class Control(ABC):
         self.output = output
         self.name = output.name
         self.to_name = output.to_names[0] if output.to_names else ""
+        self.required = output.required and not output.conditions
 
     @property
     def editor_to_name(self) -> str:
@@ -74,6 +81,10 @@ class Control(ABC):
     def encode(self, regions: Regions, inputs: Inputs) -> JSON:
         """The answer that a person's regions stand for; None where this control has none among them."""
 
+    def labels(self, inputs: Inputs) -> tuple[str, ...]:
+        """The labels that an answer is made of, as the model is offered them; none where it is free."""
+        return ()
+
     def read(self, answer: JSON, inputs: Inputs, regions: Regions = ()) -> list[Region]:
         """`decode`, with "unanswered" (null, or a blank text) settled for all controls alike.
 
@@ -88,7 +99,7 @@ class Control(ABC):
     def question(self, inputs: Inputs) -> JSON:
         """`schema`, open to null where the control may stay empty."""
         schema = self.schema(inputs)
-        if self.output.required or schema.get("type") == "array":
+        if self.required or schema.get("type") == "array":
             return schema
         return {"anyOf": [schema, {"type": "null"}]}
 
@@ -106,9 +117,17 @@ def _unanswered(answer: JSON) -> bool:
 
 
 def shown(answer: JSON, most: int = 80) -> str:
-    """An answer as an error sentence quotes it, cut to a readable length."""
-    text = repr(answer) if not isinstance(answer, str) else f'"{answer}"'
+    """An answer as an error sentence quotes it: on one line, cut to a readable length."""
+    text = f'"{answer[:most]}"' if isinstance(answer, str) else _written(answer)
+    text = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _written(answer: JSON) -> str:
+    try:
+        return json.dumps(answer, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return repr(type(answer).__name__)
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:

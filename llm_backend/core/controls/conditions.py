@@ -1,0 +1,88 @@
+"""Which of an answer's regions does the form show, given what else the answer chose?
+
+The editor hides a control whose `visibleWhen` does not hold, and leaves its result out when the annotation is
+submitted. A region of a hidden control is therefore not sent, and a hidden control need not be answered.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from llm_backend.core.controls.base import Control, Regions
+from llm_backend.core.labeling import Choice, Condition, Output
+from llm_backend.core.wire import JSON, Region
+
+_CHOOSING = ("choices", "taxonomy")
+
+
+def shown_regions(controls: Sequence[Control], regions: Regions) -> list[Region]:
+    """Those of `regions` whose control is shown; regions of other controls stay.
+
+    Conditions depend on regions and regions on conditions, so this goes round until nothing changes. Controls that
+    hide each other in a circle never come to rest; then the last round counts.
+    """
+    outputs = {control.name: control.output for control in controls}
+    kept = list(regions)
+    for _ in range(len(outputs) + 1):
+        still = [region for region in regions if _shown(outputs.get(region.from_name), outputs, kept)]
+        if still == kept:
+            break
+        kept = still
+    return kept
+
+
+def hidden(controls: Sequence[Control], regions: Regions) -> frozenset[str]:
+    """The names of the controls that the form does not show, given these regions; they need no answer."""
+    outputs = {control.name: control.output for control in controls}
+    kept = shown_regions(controls, regions)
+    return frozenset(name for name, output in outputs.items() if not _shown(output, outputs, kept))
+
+
+def _shown(output: Output | None, outputs: Mapping[str, Output], regions: Regions) -> bool:
+    return output is None or all(_holds(when, output, outputs, regions) for when in output.conditions)
+
+
+def _holds(condition: Condition, output: Output, outputs: Mapping[str, Output], regions: Regions) -> bool:
+    """Whether a condition holds. No region is selected while the whole task is answered."""
+    if condition.when == "choice-selected":
+        return _chosen(condition, output, outputs, regions)
+    if condition.when == "choice-unselected":
+        return not _chosen(condition, output, outputs, regions)
+    return condition.when == "no-region-selected"
+
+
+def _chosen(condition: Condition, output: Output, outputs: Mapping[str, Output], regions: Regions) -> bool:
+    """Whether one of the condition's values (any value, if it has none) is chosen in the tag it names (or in any)."""
+    for region in regions:
+        if region.type not in _CHOOSING or region.from_name == output.name:
+            continue
+        if condition.tag_name and region.from_name != condition.tag_name:
+            continue
+        if not condition.tag_name and region.type != "choices":
+            continue
+        chosen = set(_last_names(region.value.get(region.type)))
+        if condition.choice_values:
+            chosen &= _spelled(condition.choice_values, outputs.get(region.from_name))
+        if chosen:
+            return True
+    return False
+
+
+def _last_names(value: JSON) -> Iterator[str]:
+    """The names that were chosen; of a path, the last one, as the editor compares them."""
+    for entry in value if isinstance(value, list | tuple) else [value]:
+        name = entry[-1] if isinstance(entry, list | tuple) and entry else entry
+        if isinstance(name, str):
+            yield name
+
+
+def _spelled(values: Iterable[str], output: Output | None) -> set[str]:
+    """The values as results spell them: a condition may name an option by its value or by its alias."""
+    options = list(_all(output.choices)) if output else []
+    return {
+        next((option.result for option in options if value in (option.alias, option.value)), value) for value in values
+    }
+
+
+def _all(choices: Iterable[Choice]) -> Iterator[Choice]:
+    for choice in choices:
+        yield choice
+        yield from _all(choice.children)
