@@ -147,7 +147,7 @@ def test_public_names_resolve() -> None:
     "answers", [["10.0.0.5"], ["8.8.8.8", "10.0.0.5"], ["::1"], ["::ffff:127.0.0.1"], ["64:ff9b::7f00:1"]]
 )
 def test_a_name_with_any_private_address_is_refused(answers: list[str]) -> None:
-    with pytest.raises(AddressRefused, match='"photos.example" leads to a'):
+    with pytest.raises(AddressRefused, match=r'"photos.example" leads to a'):
         resolved(Names(answers))
 
 
