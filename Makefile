@@ -71,7 +71,8 @@ lock:
 	@COMPILE=".venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url"; \
 	export UV_CUSTOM_COMPILE_COMMAND='make lock'; set -e; \
 	$$COMPILE $(ARGS) pyproject.toml -o requirements.lock; \
-	$$COMPILE $(ARGS) pyproject.toml -c requirements.lock --extra ocr --group dev -o requirements-dev.lock; \
+	$$COMPILE $(ARGS) pyproject.toml -c requirements.lock --extra ocr -o requirements-ocr.lock; \
+	$$COMPILE $(ARGS) pyproject.toml -c requirements-ocr.lock --extra ocr --group dev -o requirements-dev.lock; \
 	$$COMPILE $(ARGS) -c requirements-dev.lock --group build -o requirements-build.lock
 
 image:
