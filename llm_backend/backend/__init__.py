@@ -10,7 +10,7 @@ from llm_backend.backend.projects import Models, Projects
 from llm_backend.core.inputs import Fetch
 from llm_backend.core.overrides import Overrides
 from llm_backend.core.prompts import Texts, prompt_in
-from llm_backend.core.wire import Annotation, PredictRequest, Prediction, SetupRequest, WebhookEvent
+from llm_backend.core.wire import Annotation, Prediction, PredictRequest, SetupRequest, WebhookEvent
 from llm_backend.settings import Settings
 
 __all__ = ["NOTICE_PREFIX", "Backend", "Models"]

@@ -9,14 +9,15 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from llm_backend.adapters.store import Kept, Store
 from llm_backend.backend.projects import Bound, Projects
 from llm_backend.core.inputs import Fetch
-from llm_backend.core.predictor import predict
-from llm_backend.core.wire import PredictRequest, Prediction, Task
+from llm_backend.core.predictor import Outcome, predict
+from llm_backend.core.prompts import Prompt
+from llm_backend.core.wire import Prediction, PredictRequest, Task
 from llm_backend.errors import BackendError, KeyRefused, TaskError
 from llm_backend.settings import Settings
 
@@ -40,11 +41,25 @@ class _Key:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a request's tasks; `kept` holds answers by digest and grows as the others come in."""
+
+    bound: Bound
+    prompt: Prompt
+    version: str
+    tasks: tuple[Task | None, ...]
+    keys: tuple[_Key | None, ...]
+    kept: dict[str, Kept]
+
+
+@dataclass(slots=True)
 class _Run:
     """What the questions of one request share: after a key, quota or model error no further calls are made."""
 
-    def __init__(self) -> None:
-        self.stopped: KeyRefused | None = None
+    bound: Bound
+    prompt: Prompt
+    stopped: KeyRefused | None = None
 
 
 class Batch:
@@ -72,61 +87,62 @@ class Batch:
         """A prediction for each task, in order; None where there is none now."""
         began = self._clock()
         try:
-            bound = self._projects.bind(request.project, request.label_config)
+            # In a thread: what is done for ten thousand tasks at once must not hold up the loop.
+            known = await asyncio.to_thread(self._look_up, request)
         except BackendError as exc:
             log.warning("batch project=%s tasks=%d: %s", request.project, len(request.tasks), exc.sentence)
             return [None] * len(request.tasks)
-        version = bound.version
-        keys = [_Key(bound.key, version, _digest(task)) if task else None for task in request.tasks]
-        kept = await self._answers(bound, request.tasks, keys, began)
-        if len(keys) == 1:
+        alone = len(known.keys) == 1
+        await self._wait(known, began, self._settings.open_task_deadline if alone else self._settings.batch_deadline)
+        if alone:
             await asyncio.sleep(max(0.0, _TWINS_MEET - (self._clock() - began)))
-        predictions = [self._give(key, kept, began) if key else None for key in keys]
+        predictions = [self._give(key, known.kept, began) if key else None for key in known.keys]
         log.info(
             "batch project=%s version=%s tasks=%d answered=%d seconds=%.2f",
-            bound.key,
-            version,
-            len(keys),
+            known.bound.key,
+            known.version,
+            len(predictions),
             sum(prediction is not None for prediction in predictions),
             self._clock() - began,
         )
-        if not any(predictions) and any(key and self._given_since(key, began) for key in keys):
+        if not any(predictions) and any(key and self._given_since(key, began) for key in known.keys):
             await asyncio.sleep(_HOST_STORES)
         return predictions
 
-    async def _answers(
-        self, bound: Bound, tasks: Sequence[Task | None], keys: Sequence[_Key | None], began: float
-    ) -> dict[str, Kept]:
-        """What is known at the deadline, by the digest of the task."""
-        digests = [key.digest for key in keys if key]
-        version = next((key.version for key in keys if key), "")
-        kept = dict(self._store.kept(bound.key, version, digests))
-        run = _Run()
+    def _look_up(self, request: PredictRequest) -> "_Known":
+        """What is known of the request's tasks before a model is asked."""
+        bound = self._projects.bind(request.project, request.label_config)
+        prompt = bound.prompt()
+        version = bound.plan.version(prompt, bound.llm.model)
+        keys = tuple(_Key(bound.key, version, _digest(task)) if task else None for task in request.tasks)
+        kept = self._store.kept(bound.key, version, [key.digest for key in keys if key])
+        return _Known(bound, prompt, version, request.tasks, keys, dict(kept))
+
+    async def _wait(self, known: "_Known", began: float, patience: float) -> None:
+        """Ask for what is not known, and add what is answered within `patience` seconds."""
+        run = _Run(known.bound, known.prompt)
         asking = {
-            key: self._ask(bound, task, key, run)
-            for task, key in zip(tasks, keys, strict=True)
-            if task is not None and key is not None and key.digest not in kept
+            key: self._ask(task, key, run)
+            for task, key in zip(known.tasks, known.keys, strict=True)
+            if task is not None and key is not None and key.digest not in known.kept
         }
         if asking:
-            alone = len(keys) == 1
-            patience = self._settings.open_task_deadline if alone else self._settings.batch_deadline
             await asyncio.wait(asking.values(), timeout=max(0.0, patience - (self._clock() - began)))
-        for key, task in asking.items():
-            if task.done() and not task.cancelled() and task.exception() is None:
-                kept[key.digest] = task.result()
-        return kept
+        for key, answered in asking.items():
+            if answered.done() and not answered.cancelled() and answered.exception() is None:
+                known.kept[key.digest] = answered.result()
 
-    def _ask(self, bound: Bound, task: Task, key: _Key, run: _Run) -> "asyncio.Task[Kept]":
+    def _ask(self, task: Task, key: _Key, run: _Run) -> "asyncio.Task[Kept]":
         """The one asking of this question, under way or begun now."""
         under_way = self._asking.get(key)
         if under_way is None:
-            under_way = self._asking[key] = asyncio.ensure_future(self._keep(bound, task, key, run))
+            under_way = self._asking[key] = asyncio.ensure_future(self._keep(task, key, run))
             under_way.add_done_callback(lambda done: self._settled(key, done))
         return under_way
 
-    async def _keep(self, bound: Bound, task: Task, key: _Key, run: _Run) -> Kept:
+    async def _keep(self, task: Task, key: _Key, run: _Run) -> Kept:
         async with self._window:
-            kept = await self._outcome(bound, task, key, run)
+            kept = await self._outcome(task, key, run)
         if kept.prediction is not None or kept.lasting:
             self._remember(key, kept)
         return kept
@@ -137,33 +153,31 @@ class Batch:
         except BackendError as exc:  # a full disk must not cost the answer that is at hand
             log.error("batch project=%s: an answer could not be kept: %s", key.project, exc.sentence)
 
-    async def _outcome(self, bound: Bound, task: Task, key: _Key, run: _Run) -> Kept:
+    async def _outcome(self, task: Task, key: _Key, run: _Run) -> Kept:
         try:
             if run.stopped:
                 raise run.stopped
-            outcome = await predict(
-                bound.plan,
-                task,
-                bound.prompt(),
-                bound.llm,
-                self._fetch,
-                lane="batch",
-                patience=self._settings.task_deadline,
-            )
+            outcome = await self._predict(task, run)
         except BackendError as exc:
-            return self._failed(exc, bound, task, key, run)
+            return self._failed(exc, task, key, run)
         if outcome.faults:
-            log.info("batch project=%s task=%s: %d controls left empty", bound.key, task.id, len(outcome.faults))
+            log.info("batch project=%s task=%s: %d controls left empty", key.project, task.id, len(outcome.faults))
         prediction = Prediction(outcome.regions, None, key.version)
         return Kept(key.digest, prediction.to_json(), " ".join(outcome.faults), False, time.time())
 
-    def _failed(self, exc: BackendError, bound: Bound, task: Task, key: _Key, run: _Run) -> Kept:
+    async def _predict(self, task: Task, run: _Run) -> Outcome:
+        patience = self._settings.task_deadline
+        return await predict(
+            run.bound.plan, task, run.prompt, run.bound.llm, self._fetch, lane="batch", patience=patience
+        )
+
+    def _failed(self, exc: BackendError, task: Task, key: _Key, run: _Run) -> Kept:
         if isinstance(exc, KeyRefused):
             if run.stopped is None:
-                log.error("batch project=%s stopped: %s", bound.key, exc.sentence)
+                log.error("batch project=%s stopped: %s", key.project, exc.sentence)
             run.stopped = exc
         else:
-            log.warning("batch project=%s task=%s failed: %s", bound.key, task.id, exc.sentence)
+            log.warning("batch project=%s task=%s failed: %s", key.project, task.id, exc.sentence)
         lasting = isinstance(exc, TaskError) and exc.lasting
         return Kept(key.digest, None, exc.sentence, lasting, time.time())
 

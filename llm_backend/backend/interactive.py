@@ -18,7 +18,7 @@ from llm_backend.core.inputs import Fetch
 from llm_backend.core.labeling import Output
 from llm_backend.core.predictor import Outcome, Plan, predict
 from llm_backend.core.prompts import Prompt, entries_of, prompt_in
-from llm_backend.core.wire import PredictRequest, Prediction, Region, Task, marked
+from llm_backend.core.wire import Prediction, PredictRequest, Region, Task, marked
 from llm_backend.errors import BackendError
 from llm_backend.settings import Settings
 
@@ -56,9 +56,7 @@ class Interactive:
             self._store.save_prompt(bound.key, prompt.text, "used")
         return Prediction(await self._regions(bound, task, context, prompt))
 
-    async def _regions(
-        self, bound: Bound, task: Task, context: Sequence[Region], prompt: Prompt
-    ) -> tuple[Region, ...]:
+    async def _regions(self, bound: Bound, task: Task, context: Sequence[Region], prompt: Prompt) -> tuple[Region, ...]:
         held = _by_person(bound.plan, task, context)
         try:
             outcome = await self._outcome(bound, task, prompt, held)
@@ -105,7 +103,7 @@ class _NotYet(BackendError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
-            f"The model has not answered within {seconds:g} s. Send the prompt again to take its answer when it has come."
+            f"The model has not answered within {seconds:g} s. Send the prompt again: its answer may have come by then."
         )
 
 
@@ -169,7 +167,13 @@ def _response_box(plan: Plan) -> Output | None:
 
 
 def _identity(bound: Bound, task: Task, prompt: Prompt, held: Sequence[Region]) -> str:
-    told = (bound.key, bound.plan.version(prompt, bound.llm.model), task.id, task.data, sorted(r.from_name for r in held))
+    told = (
+        bound.key,
+        bound.plan.version(prompt, bound.llm.model),
+        task.id,
+        task.data,
+        sorted(r.from_name for r in held),
+    )
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -1,6 +1,5 @@
 """What is known of a project when a request about it comes in: its plan, its model, its prompt, its version."""
 
-import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -15,7 +14,6 @@ from llm_backend.core.predictor import Parameters, Plan, make_plan
 from llm_backend.core.prompts import Origin, Prompt, Template, Texts, choose
 from llm_backend.settings import Settings
 
-log = logging.getLogger(__name__)
 V = TypeVar("V")
 
 

@@ -120,7 +120,7 @@ class Reading:
             try:
                 answered = self._answers(_THOUGHT.sub("", text).strip(), due, completion, index)
             except AnswerError as exc:
-                faults = {key: exc.sentence for key in due} | faults
+                faults = dict.fromkeys(due, exc.sentence) | faults
                 continue
             for key in due:
                 if fault := self._take_answer(key, answered):
@@ -168,7 +168,7 @@ class Reading:
                 raise AnswerError(cut_off)
             if not text:
                 raise AnswerError("The model answered with an empty text.")
-            return {key: text for key in due}
+            return dict.fromkeys(due, text)
         found = parse(text, due)
         if found is not None:
             names = {control.name: key for key, control in self.asked.items()}

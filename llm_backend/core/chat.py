@@ -133,4 +133,3 @@ class LLM(Protocol):
 def text_of(messages: tuple[Message, ...]) -> str:
     """All that is said in words, for stand-ins and tests."""
     return "\n\n".join(message.text for message in messages)
-

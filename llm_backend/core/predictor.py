@@ -187,9 +187,7 @@ async def predict(
     return _settled(plan, reading, held, usage)
 
 
-async def _repair(
-    plan: Plan, inputs: Inputs, llm: LLM, call: Call, completion: Completion, reading: Reading
-) -> Usage:
+async def _repair(plan: Plan, inputs: Inputs, llm: LLM, call: Call, completion: Completion, reading: Reading) -> Usage:
     """Ask once more for the faulty controls, naming what is wrong with each; returns what that took."""
     faulty = {key: control for key, control in reading.asked.items() if key in reading.faults}
     faults = "\n".join(f"- {key}: {sentence}" for key, sentence in reading.faults.items())

@@ -89,7 +89,9 @@ def _guard(app: Flask, settings: Settings) -> None:
         # Both are compared, so that the time taken does not tell which one was wrong.
         right = [hmac.compare_digest(told_user, user), hmac.compare_digest(told_password, password)]
         if not all(right):
-            raise NotAllowed("User name or password is missing or wrong; they are set by BASIC_AUTH_USER and BASIC_AUTH_PASS.")
+            raise NotAllowed(
+                "User name or password is missing or wrong; they are set by BASIC_AUTH_USER and BASIC_AUTH_PASS."
+            )
 
 
 def _explain(app: Flask, settings: Settings) -> None:
@@ -102,11 +104,15 @@ def _explain(app: Flask, settings: Settings) -> None:
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(_: RequestEntityTooLarge) -> Response:
-        return _refusal(BodyTooLarge(f"The body is larger than {settings.max_body_mb:g} MB, the limit set by MAX_BODY_MB."))
+        return _refusal(
+            BodyTooLarge(f"The body is larger than {settings.max_body_mb:g} MB, the limit set by MAX_BODY_MB.")
+        )
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
-        sentence = {404: "There is no such door here.", 405: "This door takes another method."}.get(error.code or 500, error.name)
+        sentence = {404: "There is no such door here.", 405: "This door takes another method."}.get(
+            error.code or 500, error.name
+        )
         fault = RequestError(sentence)
         fault.status = error.code or 500
         return _refusal(fault)

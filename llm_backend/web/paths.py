@@ -39,5 +39,6 @@ class Prefixed:
         return (steps, []) if self._secret and self._shown(steps[-1:]) else ([], steps)
 
     def _shown(self, steps: list[str]) -> bool:
-        # Every step is compared in full, so that the time taken tells nothing of the secret.
-        return any([hmac.compare_digest(step.encode("latin-1", "replace"), self._secret) for step in steps])
+        # Every step is compared, and in full, so that the time taken tells nothing of the secret.
+        matches = [hmac.compare_digest(step.encode("latin-1", "replace"), self._secret) for step in steps]
+        return any(matches)

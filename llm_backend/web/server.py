@@ -50,10 +50,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "errorlog": "-",
             "loglevel": "warning",
             "proc_name": "llm-backend",
+            "control_socket_disable": True,
             "worker_exit": self._closed,
         }
 
-    def _closed(self, *_: Any) -> None:
+    def _closed(self, arbiter: Any, worker: Any) -> None:
         if self._services is not None:
             self._services.close()
 
@@ -69,7 +70,9 @@ def serve(settings: Settings, host: str = "0.0.0.0", port: int = 9090, llm: LLM 
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
-    open_services(settings, llm).close()  # what cannot work is told here, once, not by a worker that dies and dies again
+    open_services(
+        settings, llm
+    ).close()  # what cannot work is told here, once, not by a worker that dies and dies again
     _say_what_is_not_believed(settings)
     log.info("serving on http://%s:%s with %s", host, port, llm.model if llm else settings.model)
     _Server(settings, host, port, llm).run()
@@ -78,6 +81,6 @@ def serve(settings: Settings, host: str = "0.0.0.0", port: int = 9090, llm: LLM 
 def _say_what_is_not_believed(settings: Settings) -> None:
     if settings.guarded and not settings.url_secret:
         log.warning(
-            "Label Studio's webhooks carry no credentials, so prompts and corrections that they bring are not believed. "
+            "Label Studio's webhooks carry no credentials, so the prompts that they bring are not believed. "
             "Set URL_SECRET and connect http://host:port/<secret> to believe them."
         )

@@ -137,7 +137,9 @@ def test_nothing_applies_is_an_empty_prediction_not_a_missing_one(tmp_path: Path
     assert answer["model_version"]
 
 
-@pytest.mark.parametrize("config", ["<View>", '<View><Text name="text" value="$text"/></View>'], ids=["broken", "no control"])
+@pytest.mark.parametrize(
+    "config", ["<View>", '<View><Text name="text" value="$text"/></View>'], ids=["broken", "no control"]
+)
 def test_a_config_that_cannot_work_answers_nothing_for_each_task(tmp_path: Path, config: str) -> None:
     with serving(ScriptedLLM(GOOD), tmp_path) as host:
         assert host.batch(task(1), task(2), config=config) == [[], []]

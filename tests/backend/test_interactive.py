@@ -51,7 +51,9 @@ def test_machine_output_of_an_earlier_prompt_is_replaced(tmp_path: Path) -> None
 
 
 def test_what_a_person_drafted_on_an_object_out_of_sight_is_not_overwritten(tmp_path: Path) -> None:
-    config = CONFIG.replace('<Choices name="sentiment" toName="text"', '<Text name="b" value="$b"/><Choices name="sentiment" toName="b"')
+    config = CONFIG.replace(
+        '<Choices name="sentiment" toName="text"', '<Text name="b" value="$b"/><Choices name="sentiment" toName="b"'
+    )
     mine = {**chosen("Positive"), "to_name": "b"}
     opened = {"id": 1, "data": {"text": "a", "b": "b"}, "drafts": [{"result": [mine]}]}
     with serving(ScriptedLLM("Only text."), tmp_path) as host:
@@ -93,7 +95,8 @@ def test_a_control_that_stayed_wrong_is_named_and_the_others_are_filled(tmp_path
     assert "sentiment" not in regions
     answer, notice = regions["response"]
     assert answer == "It is sarcastic."
-    assert notice.startswith(NOTICE_PREFIX) and "Meh" in notice
+    assert notice.startswith(NOTICE_PREFIX)
+    assert "Meh" in notice
 
 
 def test_a_misspelt_field_is_told_in_the_response_box(tmp_path: Path) -> None:
@@ -103,7 +106,8 @@ def test_a_misspelt_field_is_told_in_the_response_box(tmp_path: Path) -> None:
 
 
 def test_a_config_without_a_text_box_gets_no_regions_on_failure(tmp_path: Path) -> None:
-    config = '<View><Text name="text" value="$text"/><TextArea name="prompt" toName="text"/><Rating name="r" toName="text"/></View>'
+    config = """<View><Text name="text" value="$text"/><TextArea name="prompt" toName="text"/>
+    <Rating name="r" toName="text"/></View>"""
     with serving(ScriptedLLM(Busy("Rate limit.")), tmp_path) as host:
         assert host.shift_enter(typed("Go"), config=config) == []
 
@@ -120,7 +124,10 @@ def test_a_late_answer_is_there_for_the_next_identical_question(tmp_path: Path) 
         (late,) = host.shift_enter(typed("Go"))
         assert "has not answered" in late["value"]["text"][0]
         host.services.loop.run(_set(release))
-        assert by_name(host.shift_enter(typed("Go"), late)) == {"response": ["It is sarcastic."], "sentiment": ["Negative"]}
+        assert by_name(host.shift_enter(typed("Go"), late)) == {
+            "response": ["It is sarcastic."],
+            "sentiment": ["Negative"],
+        }
     assert len(llm.calls) == 1
 
 

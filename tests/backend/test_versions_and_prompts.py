@@ -25,12 +25,15 @@ def test_prompts_apply_in_order(tmp_path: Path) -> None:
 
 
 def test_without_any_prompt_the_config_itself_is_the_instruction(tmp_path: Path) -> None:
-    config = '<View><Header value="How does it feel?"/><Text name="t" value="$text"/><Rating name="r" toName="t"/></View>'
+    config = (
+        '<View><Header value="How does it feel?"/><Text name="t" value="$text"/><Rating name="r" toName="t"/></View>'
+    )
     llm = ScriptedLLM({"r": 3})
     with serving(llm, tmp_path) as host:
         (answer,) = host.batch(task(1), config=config)
     assert answer["result"][0]["value"] == {"rating": 3}
-    assert "How does it feel?" in llm.asked and "I love it" in llm.asked
+    assert "How does it feel?" in llm.asked
+    assert "I love it" in llm.asked
 
 
 def test_two_hosts_never_share_a_prompt(tmp_path: Path) -> None:
@@ -46,16 +49,16 @@ def test_two_hosts_never_share_a_prompt(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("events", "saved"),
     [
-        pytest.param([dict(prompt="a")], "a", id="submitted"),
-        pytest.param([dict(prompt="a", was_cancelled=True)], None, id="skipped"),
-        pytest.param([dict(prompt="a"), dict(prompt="b", action="ANNOTATION_UPDATED")], "b", id="changed"),
+        pytest.param([{"prompt": "a"}], "a", id="submitted"),
+        pytest.param([{"prompt": "a", "was_cancelled": True}], None, id="skipped"),
+        pytest.param([{"prompt": "a"}, {"prompt": "b", "action": "ANNOTATION_UPDATED"}], "b", id="changed"),
         pytest.param(
-            [dict(prompt="a"), dict(prompt="b", ident=2), dict(prompt="a", action="ANNOTATION_UPDATED")],
+            [{"prompt": "a"}, {"prompt": "b", "ident": 2}, {"prompt": "a", "action": "ANNOTATION_UPDATED"}],
             "b",
             id="an update that kept its prompt",
         ),
-        pytest.param([dict(prompt="a", action="ANNOTATION_UPDATED")], None, id="an update of an unknown annotation"),
-        pytest.param([dict(prompt="a"), dict(prompt="", ident=2)], "a", id="an annotation without a prompt"),
+        pytest.param([{"prompt": "a", "action": "ANNOTATION_UPDATED"}], None, id="an update of an unknown annotation"),
+        pytest.param([{"prompt": "a"}, {"prompt": "", "ident": 2}], "a", id="an annotation without a prompt"),
     ],
 )
 def test_a_submitted_prompt_that_is_new_becomes_the_projects(

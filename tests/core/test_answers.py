@@ -99,7 +99,8 @@ def test_what_stays_wrong_after_repair_is_left_empty_with_its_reason() -> None:
     assert "sentiment" not in values(outcome)
     assert values(outcome)["stars"] == 4
     (fault,) = outcome.faults
-    assert '"sentiment"' in fault and "Positiv" in fault
+    assert '"sentiment"' in fault
+    assert "Positiv" in fault
 
 
 def test_a_required_control_that_stays_wrong_fails_the_task() -> None:
@@ -127,7 +128,9 @@ def test_no_label_is_ever_guessed(text: str) -> None:
         fill(ScriptedLLM(text, structured=False), CHOICE)
 
 
-@pytest.mark.parametrize("text", ["Positive", " positive \n", '"Positive"', '{"sentiment": "positive"}', '["Positive"]'])
+@pytest.mark.parametrize(
+    "text", ["Positive", " positive \n", '"Positive"', '{"sentiment": "positive"}', '["Positive"]']
+)
 def test_a_label_is_taken_when_the_whole_answer_is_one(text: str) -> None:
     assert values(fill(ScriptedLLM(text, structured=False), CHOICE)) == {"sentiment": ["Positive"]}
 

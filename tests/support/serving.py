@@ -68,7 +68,9 @@ class Caller:
         results: list[Any] = response.get_json()["results"]
         return results
 
-    def submitted(self, *result: dict[str, Any], action: str = "ANNOTATION_CREATED", ident: int = 1, **more: Any) -> None:
+    def submitted(
+        self, *result: dict[str, Any], action: str = "ANNOTATION_CREATED", ident: int = 1, **more: Any
+    ) -> None:
         """A person's annotation, as the webhook tells of it."""
         created = "2026-11-20T23:32:30.227997Z"  # the whole seconds of PROJECT
         project = {"id": 1, "created_at": created, "label_config": CONFIG} | more.pop("project", {})
@@ -83,7 +85,14 @@ def task(ident: int, text: str = "I love it when my computer crashes") -> dict[s
 
 def typed(text: str, name: str = "prompt", origin: str = "manual") -> dict[str, Any]:
     """A TextArea region as the editor sends it."""
-    return {"value": {"text": [text]}, "id": name, "from_name": name, "to_name": "text", "type": "textarea", "origin": origin}
+    return {
+        "value": {"text": [text]},
+        "id": name,
+        "from_name": name,
+        "to_name": "text",
+        "type": "textarea",
+        "origin": origin,
+    }
 
 
 def chosen(label: str, origin: str = "manual") -> dict[str, Any]:

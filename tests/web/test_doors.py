@@ -45,7 +45,8 @@ def test_a_config_that_cannot_work_is_refused_with_its_cause_in_the_reason_phras
     with serving(ScriptedLLM(GOOD), tmp_path) as host:
         response = host.http.post("/setup", json={"project": PROJECT, "schema": config})
     assert response.status_code == 400
-    assert told in response.status and "\n" not in response.status
+    assert told in response.status
+    assert "\n" not in response.status
     assert told in response.get_json()["error"]
 
 
@@ -55,7 +56,9 @@ def test_an_empty_config_of_a_new_project_is_fine(tmp_path: Path, config: str) -
         assert host.setup(config)
 
 
-@pytest.mark.parametrize("extra", [None, {"prompt": "p"}, '{"prompt": "p"}', ""], ids=["null", "object", "text", "empty"])
+@pytest.mark.parametrize(
+    "extra", [None, {"prompt": "p"}, '{"prompt": "p"}', ""], ids=["null", "object", "text", "empty"]
+)
 def test_extra_params_come_in_three_shapes(tmp_path: Path, extra: Any) -> None:
     with serving(ScriptedLLM(GOOD), tmp_path) as host:
         host.setup(extra_params=extra)
@@ -64,7 +67,12 @@ def test_extra_params_come_in_three_shapes(tmp_path: Path, extra: Any) -> None:
 
 @pytest.mark.parametrize(
     ("extra", "told"),
-    [('{"prompt": ', "not JSON"), ("[1]", "must be a JSON object"), ({"temperature": "hot"}, '"temperature"'), ({"modle": "x"}, 'did you mean "model"')],
+    [
+        ('{"prompt": ', "not JSON"),
+        ("[1]", "must be a JSON object"),
+        ({"temperature": "hot"}, '"temperature"'),
+        ({"modle": "x"}, 'did you mean "model"'),
+    ],
 )
 def test_extra_params_that_cannot_be_used_are_refused_in_a_sentence(tmp_path: Path, extra: Any, told: str) -> None:
     with serving(ScriptedLLM(GOOD), tmp_path) as host:
@@ -98,7 +106,8 @@ def test_a_body_over_the_limit_names_the_limit(tmp_path: Path) -> None:
     with serving(ScriptedLLM(GOOD), tmp_path, max_body_mb=0.01) as host:
         response = host.http.post("/predict", data=b"x" * 20_000)
     assert response.status_code == 413
-    assert "MAX_BODY_MB" in response.status and "0.01" in response.status
+    assert "MAX_BODY_MB" in response.status
+    assert "0.01" in response.status
 
 
 def test_unknown_doors_and_methods_are_told_so(tmp_path: Path) -> None:
@@ -108,7 +117,14 @@ def test_unknown_doors_and_methods_are_told_so(tmp_path: Path) -> None:
         assert host.http.get("/nowhere").get_json()["error"]
 
 
-DOORS = [("GET", "/health"), ("POST", "/setup"), ("POST", "/predict"), ("POST", "/webhook"), ("GET", "/versions"), ("GET", "/")]
+DOORS = [
+    ("GET", "/health"),
+    ("POST", "/setup"),
+    ("POST", "/predict"),
+    ("POST", "/webhook"),
+    ("GET", "/versions"),
+    ("GET", "/"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), DOORS)
@@ -153,9 +169,16 @@ def test_webhooks_are_believed_under_the_secret_though_they_carry_no_credentials
     [
         {"action": "START_TRAINING", "project": {"id": 1}},
         {"action": "PROJECT_UPDATED", "project": {"id": 1, "created_at": "not a time"}},
-        {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 2}], "project": {"id": 1, "created_at": "2026-11-20T23:32:30Z"}},
+        {
+            "action": "ANNOTATIONS_DELETED",
+            "annotations": [{"id": 2}],
+            "project": {"id": 1, "created_at": "2026-11-20T23:32:30Z"},
+        },
         {"action": "TASKS_CREATED", "tasks": []},
-        {"action": "ANNOTATION_CREATED", "project": {"id": 1, "created_at": "2026-11-20T23:32:30Z", "label_config": CONFIG}},
+        {
+            "action": "ANNOTATION_CREATED",
+            "project": {"id": 1, "created_at": "2026-11-20T23:32:30Z", "label_config": CONFIG},
+        },
         {},
     ],
     ids=["training", "bad time", "deleted", "tasks", "no annotation", "empty"],
