@@ -41,13 +41,22 @@ def make_form(asked: Mapping[str, Control], inputs: Inputs) -> Form:
         "additionalProperties": False,
     }
     schema = _within_limits(schema)
-    words = "\n".join(f'- "{key}" ({title(control)}): {control.describe(inputs)}' for key, control in asked.items())
+    words = "\n".join(_line(key, control, inputs) for key, control in asked.items())
     return Form(schema, json.dumps(schema, ensure_ascii=False), words)
 
 
 def title(control: Control) -> str:
-    """How a field is called in a question: the control's name and the words above it."""
-    return f"{control.name}, {control.output.heading}" if control.output.heading else control.name
+    """How a field is called in a question: the control's name, and the words above it in the form."""
+    heading = control.output.heading.rstrip(" :")
+    return f'"{control.name}" ({heading})' if heading else f'"{control.name}"'
+
+
+def _line(key: str, control: Control, inputs: Inputs) -> str:
+    """A field in words; the lines of a list are set in below it."""
+    heading = control.output.heading.rstrip(" :")
+    named = ", ".join(part for part in (control.name if control.name != key else "", heading) if part)
+    words = control.describe(inputs).replace("\n", "\n  ")
+    return f'- "{key}" ({named}): {words}' if named else f'- "{key}": {words}'
 
 
 def _within_limits(schema: JSON) -> JSON:
