@@ -196,15 +196,6 @@ def test_compose_lets_label_studio_reach_a_private_address() -> None:
     assert (told["ML_BLOCK_LOCAL_IP"], told["SSRF_PROTECTION_ENABLED"]) == ("false", "false")
 
 
-def test_compose_is_what_docker_compose_takes() -> None:
-    if (
-        shutil.which("docker") is None
-        or subprocess.run(["docker", "compose", "version"], capture_output=True).returncode
-    ):
-        pytest.skip("there is no docker compose here; the checks above read the file as YAML")
-    run("docker", "compose", "--profile", "*", "config", "--quiet", cwd=str(ROOT))
-
-
 @pytest.mark.e2e
 def test_the_steps_of_the_image_make_a_server_that_starts_and_stops(checkout: Path, tmp_path: Path) -> None:
     """Replay the build stage's RUN lines in clean environments (they install from the package index)."""
