@@ -1,0 +1,1 @@
+"""A newcomer's first minute: a real Label Studio with sample projects, and this backend connected to each."""
