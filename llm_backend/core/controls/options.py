@@ -228,12 +228,19 @@ class Chooser(Control):
             return [options.find(answer)]
         try:
             chosen = [options.find(entry) for entry in answer]
-        except AnswerError:
-            # A path, given as the list of its names.
-            return [options.find(answer)]
+        except AnswerError as fault:
+            return [self._whole_path(answer, options, fault)]
         if self.multiple or len(chosen) == 1:
             return chosen
         raise AnswerError(f'"{self.name}" takes one option; the model gave {shown(answer)}.')
+
+    @staticmethod
+    def _whole_path(answer: JSON, options: Options, fault: AnswerError) -> Option:
+        """The option whose path the list of its names is, where the entries by themselves name none."""
+        try:
+            return options.find(answer)
+        except AnswerError:
+            raise fault from None
 
     def _offered(self, found: JSON) -> tuple[Choice, ...]:
         """The choices that the task's data offer: objects with a `value`, or plain texts."""

@@ -1,0 +1,236 @@
+"""What holds for every control: answers and regions stand for each other, and nothing outside the config is made."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_backend.core.controls import Control, bind
+from llm_backend.core.inputs import Inputs, read
+from llm_backend.core.labeling import parse
+from llm_backend.core.wire import JSON, Region
+from llm_backend.errors import AnswerError
+from tests.support.validator import complaints, interpreter, templates
+
+OBJECTS = '<Text name="text" value="$text"/><Text name="second" value="$text"/>'
+DATA = {"text": "Some words.", "options": [{"value": "Drei", "alias": "3"}, {"value": "Vier 🚀"}]}
+ODD = [
+    "a, b",
+    "a/b",
+    "Say “yes” & <b>go</b>",
+    "'",
+    "שלום",
+    "مرحبا",
+    "👩‍👩‍👧",
+    "x\u200by",
+    "null",
+    "5",
+    "true",
+    "{text}",
+    "a:b;c",
+]
+ODD_CHOICES = "".join(f'<Choice value="{label.replace("&", "&amp;").replace("<", "&lt;")}"/>' for label in ODD)
+FEW = '<Choice value="Good" alias="g"/><Choice value="Bad"/><Choice value="g"/>'
+TREE = '<Choice value="A" alias="a"><Choice value="B / C"/><Choice value="D"/></Choice><Choice value="E"/>'
+
+# Tag, and canonical answers to it.
+CANONICAL: dict[str, list[JSON]] = {
+    '<TextArea name="c" toName="text"/>': ["a text", ["one", "two"], "<b>ה</b> 👍\n"],
+    '<TextArea name="c" toName="text" maxSubmissions="1"/>': ["a text"],
+    f'<Choices name="c" toName="text">{FEW}</Choices>': ["Good", "Bad"],
+    f'<Choices name="c" toName="text" choice="multiple" required="true">{FEW}</Choices>': [["Good"], ["Bad", "Good"]],
+    f'<Choices name="c" toName="text">{ODD_CHOICES}</Choices>': ODD,
+    f'<Choices name="c" toName="text" choice="multiple">{ODD_CHOICES}</Choices>': [ODD, ODD[::-1]],
+    f'<Choices name="c" toName="text" allowNested="true">{TREE}</Choices>': ["A > B / C", "E"],
+    f'<Choices name="c" toName="text" allowNested="true" choice="multiple">{TREE}</Choices>': [["E", "A > D"]],
+    '<Choices name="c" toName="text" value="$options"/>': ["Drei", "Vier 🚀"],
+    f'<Taxonomy name="c" toName="text">{TREE}</Taxonomy>': [["A"], ["A > D", "A", "E"]],
+    f'<Taxonomy name="c" toName="text" leafsOnly="true" maxUsages="2">{TREE}</Taxonomy>': [["A > B / C", "E"]],
+    f'<Taxonomy name="c" toName="text">{ODD_CHOICES}</Taxonomy>': [ODD],
+    '<Rating name="c" toName="text" maxRating="3"/>': [1, 2, 3],
+    '<Number name="c" toName="text"/>': [0, -1, 2.5, 1e300],
+    '<Number name="c" toName="text" min="0" max="1" step="0.1"/>': [0, 0.3, 1],
+    '<Number name="c" toName="text" min="1" max="9" step="2"/>': [1, 9],
+    '<DateTime name="c" toName="text"/>': ["2024-02-03T10:11"],
+    '<DateTime name="c" toName="text" only="date" min="2024-01-01"/>': ["2024-01-01", "2400-12-31"],
+    '<DateTime name="c" toName="text" only="time"/>': ["00:00", "23:59"],
+    '<DateTime name="c" toName="text" only="year"/>': ["2000", "2024"],
+    '<DateTime name="c" toName="text" only="month,year" format="%B %Y"/>': ["2024-02"],
+    '<Pairwise name="c" toName="text,second"/>': ["left", "right"],
+}
+CASES = [
+    pytest.param(tag, answer, id=f"{tag[:60]}-{number}")
+    for tag, all_ in CANONICAL.items()
+    for number, answer in enumerate(all_)
+]
+STRICT_KEYS = frozenset(
+    (
+        *("type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf", "description"),
+        *("pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+        *("minItems", "maxItems"),
+    )
+)
+needs_label_studio = pytest.mark.skipif(
+    interpreter() is None, reason="no Label Studio here; name a Python that has it in LABEL_STUDIO_PYTHON"
+)
+
+
+def config_of(tag: str) -> str:
+    return f"<View>{OBJECTS}{tag}</View>"
+
+
+def control_of(tag: str) -> tuple[Control, Inputs]:
+    config = parse(config_of(tag))
+    (control,), _ = bind(config)
+    return control, read(config, DATA)
+
+
+BOUND = {tag: control_of(tag) for tag in CANONICAL}
+
+
+@pytest.mark.parametrize(("tag", "answer"), CASES)
+def test_a_canonical_answer_comes_back_from_its_region(tag: str, answer: JSON) -> None:
+    control, inputs = BOUND[tag]
+    again = control.encode(control.read(answer, inputs), inputs)
+    assert again == answer
+    assert type(again) is type(answer)
+
+
+@pytest.mark.parametrize(("tag", "answer"), CASES)
+def test_a_canonical_answer_is_one_that_the_schema_asks_for(tag: str, answer: JSON) -> None:
+    control, inputs = BOUND[tag]
+    schema = control.question(inputs)
+    if not (control.textual and isinstance(answer, list)):  # several texts come from several completions
+        jsonschema.Draft202012Validator(schema).validate(answer)
+    if not control.required:
+        jsonschema.Draft202012Validator(schema).validate([] if schema.get("type") == "array" else None)
+
+
+@pytest.mark.parametrize("tag", CANONICAL)
+def test_a_schema_keeps_to_the_strict_subset(tag: str) -> None:
+    control, inputs = BOUND[tag]
+    schema = control.question(inputs)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for part in parts(schema):
+        assert set(part) <= STRICT_KEYS
+        assert ("type" in part) != ("anyOf" in part)
+        assert part.get("enum") != []
+    assert json.loads(json.dumps(schema)) == schema
+
+
+@pytest.mark.parametrize("tag", CANONICAL)
+def test_every_offered_label_is_taken_for_itself(tag: str) -> None:
+    control, inputs = BOUND[tag]
+    told = [control.encode(control.decode(label, inputs), inputs) for label in control.labels(inputs)]
+    flat = [answer[0] if isinstance(answer, list) else answer for answer in told]
+    # Two labels whose results are spelled alike cannot be told apart afterwards: the first stands for both.
+    assert [label for label, answer in zip(control.labels(inputs), flat, strict=True) if label != answer] in ([], ["g"])
+
+
+def parts(schema: JSON) -> Iterator[dict[str, Any]]:
+    yield schema
+    for below in (*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else ())):
+        yield from parts(below)
+
+
+# Answers that come near the truth are as telling as nonsense.
+WORDS = sorted({word for answers in CANONICAL.values() for word in json.dumps(answers, ensure_ascii=False).split('"')})
+NEAR = [*WORDS, *(word.upper() for word in WORDS), *(f" {word} " for word in WORDS), "a", "b / c", "d", "3", "left "]
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 12),
+    st.integers(),
+    st.floats(allow_nan=True),
+    st.sampled_from(NEAR),
+    st.text(st.characters(), max_size=12),
+    st.dates().map(str),
+    st.datetimes().map(lambda moment: moment.isoformat()[:16]),
+)
+ANSWERS = st.recursive(
+    LEAVES,
+    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(max_size=3), below, max_size=2),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(sorted(CANONICAL)), ANSWERS)
+def test_any_answer_makes_a_region_that_the_config_allows_or_is_refused(tag: str, answer: JSON) -> None:
+    control, inputs = BOUND[tag]
+    made, refusal = read_by(control, answer, inputs)
+    assert "\n" not in refusal
+    assert len(refusal.encode("utf-8")) < 2000
+    if not made:
+        return
+    (region,) = made
+    assert (region.from_name, region.to_name, region.type) == ("c", "text", control.output.type)
+    assert allowed(tag, control, dict(region.value))
+    json.dumps(region.to_json(), allow_nan=False).encode("utf-8")
+    told = control.encode(made, inputs)
+    assert told is not None
+    assert control.read(told, inputs) == made
+
+
+def read_by(control: Control, answer: JSON, inputs: Inputs) -> tuple[list[Region], str]:
+    try:
+        return control.read(answer, inputs), ""
+    except AnswerError as exc:
+        return [], exc.sentence
+
+
+def allowed(tag: str, control: Control, value: dict[str, JSON]) -> bool:
+    """Whether the editor shows this value, by rules spelled out anew here."""
+    ((key, held),) = value.items()
+    attrs = control.output.attrs
+    if key in ("choices", "taxonomy"):
+        known = [list(path) for path in paths(tag, nested=key == "taxonomy" or "allowNested" in tag)]
+        entries = [entry if isinstance(entry, list) else [entry] for entry in held]
+        several = key == "taxonomy" or attrs.get("choice") == "multiple"
+        most = int(attrs.get("maxusages", 99))
+        return all(entry in known for entry in entries) and len(entries) <= (most if several else 1)
+    if key == "text":
+        return isinstance(held, list) and all(type(text) is str and text.strip() for text in held)
+    if key == "rating":
+        return type(held) is int and 1 <= held <= 3
+    if key == "number":
+        low, high = float(attrs.get("min", "-inf")), float(attrs.get("max", "inf"))
+        return type(held) in (int, float) and low <= held <= high
+    return isinstance(held, str) if key == "datetime" else value in ({"selected": "left"}, {"selected": "right"})
+
+
+def paths(tag: str, *, nested: bool) -> list[tuple[str, ...]]:
+    if "$options" in tag:
+        return [("3",), ("Vier 🚀",)]
+    if TREE not in tag:
+        return [(label,) for label in (("g", "Bad") if FEW in tag else ODD)]
+    assert nested
+    leaves = [("a", "B / C"), ("a", "D"), ("E",)]
+    return leaves if "allowNested" in tag or "leafsOnly" in tag else [("a",), *leaves]
+
+
+@needs_label_studio
+def test_the_hosts_validator_takes_every_region_but_nested_choices() -> None:
+    cases = []
+    for tag, answers in CANONICAL.items():
+        control, inputs = BOUND[tag]
+        for answer in answers:
+            result = [{"id": "r1", **region.to_json()} for region in control.read(answer, inputs)]
+            cases.append((config_of(tag), {"model_version": "m", "score": 0.5, "result": result}))
+    said = complaints(cases)
+    refused = {config for (config, _), errors in zip(cases, said, strict=True) if errors}
+    assert refused == {config for config, _ in cases if "allowNested" in config}
+
+
+@needs_label_studio
+def test_every_template_of_the_host_is_bound() -> None:
+    shipped = templates()
+    assert len(shipped) > 50
+    for name, xml in shipped.items():
+        config = parse(xml)
+        controls, others = bind(config)
+        assert len(controls) + len(others) >= len(config.outputs), name
+        assert all(other.reason.endswith(".") for other in others)
