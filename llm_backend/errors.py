@@ -37,7 +37,13 @@ class BackendError(Exception):
 
     @property
     def sentence(self) -> str:
+        """What a person reads who may see the data: the annotator, the manager."""
         return str(self)
+
+    @property
+    def logged(self) -> str:
+        """What the log may hold: nothing of task, prompt or answer."""
+        return self.sentence
 
 
 class SettingsError(BackendError):
@@ -87,11 +93,19 @@ class InputError(TaskError):
 
 
 class PromptError(TaskError):
-    """The prompt cannot be filled for this task."""
+    """The prompt cannot be filled for this task. The sentence quotes a piece of the prompt."""
+
+    @property
+    def logged(self) -> str:
+        return "The prompt names a field that the task does not have."
 
 
 class AnswerError(TaskError):
-    """An answer that a control cannot take."""
+    """An answer that a control cannot take. The sentence quotes it, which may echo the task."""
+
+    @property
+    def logged(self) -> str:
+        return "The model's answer does not fit the form."
 
 
 class MediaError(TaskError):

@@ -90,7 +90,7 @@ class Batch:
             # In a thread: what is done for ten thousand tasks at once must not hold up the loop.
             known = await asyncio.to_thread(self._look_up, request)
         except BackendError as exc:
-            log.warning("batch project=%s tasks=%d: %s", request.project, len(request.tasks), exc.sentence)
+            log.warning("batch project=%s tasks=%d: %s", request.project, len(request.tasks), exc.logged)
             return [None] * len(request.tasks)
         alone = len(known.keys) == 1
         await self._wait(known, began, self._settings.open_task_deadline if alone else self._settings.batch_deadline)
@@ -151,7 +151,7 @@ class Batch:
         try:
             self._store.keep(key.project, key.version, kept)
         except BackendError as exc:  # a full disk must not cost the answer that is at hand
-            log.error("batch project=%s: an answer could not be kept: %s", key.project, exc.sentence)
+            log.error("batch project=%s: an answer could not be kept: %s", key.project, exc.logged)
 
     async def _outcome(self, task: Task, key: _Key, run: _Run) -> Kept:
         try:
@@ -174,10 +174,10 @@ class Batch:
     def _failed(self, exc: BackendError, task: Task, key: _Key, run: _Run) -> Kept:
         if isinstance(exc, KeyRefused):
             if run.stopped is None:
-                log.error("batch project=%s stopped: %s", key.project, exc.sentence)
+                log.error("batch project=%s stopped: %s", key.project, exc.logged)
             run.stopped = exc
         else:
-            log.warning("batch project=%s task=%s failed: %s", key.project, task.id, exc.sentence)
+            log.warning("batch project=%s task=%s failed: %s", key.project, task.id, exc.logged)
         lasting = isinstance(exc, TaskError) and exc.lasting
         return Kept(key.digest, None, exc.sentence, lasting, time.time())
 

@@ -47,7 +47,7 @@ class Interactive:
         try:
             bound = self._projects.bind(request.project, request.label_config)
         except BackendError as exc:
-            log.warning("interactive project=%s task=%s: %s", request.project, task.id, exc.sentence)
+            log.warning("interactive project=%s task=%s: %s", request.project, task.id, exc.logged)
             return Prediction(())
         prompt = _asked_for(bound, task, context)
         if prompt is None:
@@ -61,7 +61,7 @@ class Interactive:
         try:
             outcome = await self._outcome(bound, task, prompt, held)
         except BackendError as exc:
-            log.warning("interactive project=%s task=%s: %s", bound.key, task.id, type(exc).__name__)
+            log.warning("interactive project=%s task=%s: %s", bound.key, task.id, exc.logged)
             return _notice(bound.plan, exc.sentence, held)
         made = _for_editor(bound.plan, outcome.regions)
         if not made and not outcome.faults:
@@ -149,7 +149,7 @@ def _notice(plan: Plan, sentence: str, regions: Sequence[Region]) -> tuple[Regio
     """The sentence in the response box, after what already stands there; none where there is no such box."""
     box = _response_box(plan)
     if box is None:
-        log.warning("no response box to tell: %s", sentence)
+        log.warning("the labeling config has no text box that could tell the annotator")
         return ()
     told = NOTICE_PREFIX + sentence
     for region in regions:

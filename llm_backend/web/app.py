@@ -99,7 +99,7 @@ def _explain(app: Flask, settings: Settings) -> None:
 
     @app.errorhandler(BackendError)
     def told(error: BackendError) -> Response:
-        log.info("%s %s: %s %s", request.method, request.path, error.status, error.sentence)
+        log.info("%s %s: %s %s", request.method, request.path, error.status, error.logged)
         return _refusal(error)
 
     @app.errorhandler(RequestEntityTooLarge)

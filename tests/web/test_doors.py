@@ -198,6 +198,19 @@ def test_a_webhook_whose_config_cannot_be_read_is_refused_without_a_traceback(tm
         assert host.http.post("/webhook", json=event).status_code == 400
 
 
+@pytest.mark.parametrize("said", ["a secret answer", '{"response": "x", "sentiment": "a secret answer"}'])
+def test_neither_prompt_nor_answer_reaches_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, said: str
+) -> None:
+    caplog.set_level("DEBUG")
+    with serving(ScriptedLLM(said), tmp_path) as host:
+        host.shift_enter(typed("a secret prompt"))
+        host.shift_enter(typed("a secret prompt {txet}"))
+        host.submitted(typed("a secret prompt {txet}"))
+        host.batch(task(1), task(2, "a secret text"))
+    assert "secret" not in caplog.text
+
+
 def test_no_secret_reaches_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     provider = {"provider": "openai", "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-project-secret"}
