@@ -1,3 +1,5 @@
+"""Do batch calls wait for their turn, and interactive ones never?"""
+
 import asyncio
 from collections.abc import Awaitable, Callable
 

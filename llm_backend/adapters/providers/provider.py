@@ -1,0 +1,266 @@
+"""How does one call get its answer in time?"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx2
+
+from llm_backend.adapters.limits import Limits
+from llm_backend.adapters.providers.answer import Answer, Unreadable, read
+from llm_backend.adapters.providers.dialect import Dialect, Rung
+from llm_backend.adapters.providers.endpoint import Endpoint, open_client, refuse_private
+from llm_backend.adapters.providers.faults import LIBRARY_ERRORS, Declined, Transient, fault_of, unreadable
+from llm_backend.core.chat import Call, Completion, Usage
+from llm_backend.core.wire import JSON
+from llm_backend.errors import BackendError, Busy, ProviderRefused, Unreachable
+from llm_backend.settings import Settings
+
+log = logging.getLogger("llm_backend.providers")
+
+Observer = Callable[[str, float], None]
+"""Told of every exchange with the provider: how it ended (`answered`, or a fault's name) and its seconds."""
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Clock, sleep and chance; handed in so that tests need not wait."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
+
+
+def connect(
+    endpoint: Endpoint,
+    settings: Settings,
+    limits: Limits,
+    timing: Timing | None = None,
+    observer: Observer | None = None,
+) -> "Provider":
+    """Make the connection to a model; nothing is sent before the first call.
+
+    Args:
+        limits: Shared by all connections of the process.
+    Raises:
+        SettingsError: The endpoint's address or key, or the environment's certificates, are none.
+    """
+    return Provider(endpoint, settings, limits, timing or Timing(), observer)
+
+
+class Provider:
+    """A `core.chat.LLM` behind an endpoint: one long-lived client, used in one event loop.
+
+    Retries are ours, not the library's: they go on until the call's patience ends, and hold no place in the limits
+    while they sleep.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, settings: Settings, limits: Limits, timing: Timing, observer: Observer | None = None
+    ) -> None:
+        self.endpoint = endpoint
+        self._call_timeout = settings.llm_timeout
+        self._allowed = settings.media_hosts
+        self._limits = limits
+        self._timing = timing
+        self._observer = observer
+        self._client = open_client(endpoint, self._allowed)
+        self._dialects: dict[str, Dialect] = {}
+
+    @property
+    def model(self) -> str:
+        return self.endpoint.name
+
+    @property
+    def reads_urls(self) -> bool:
+        return self.endpoint.reads_urls
+
+    async def complete(self, call: Call) -> Completion:
+        """Carry one call; see `core.chat.LLM`. What a server cannot do in one request is asked in several."""
+        started = self._timing.clock()
+        conversation = self._conversation(call, started + call.patience)
+        if call.n > 1 and not conversation.dialect.takes_n:
+            parts = await self._separately(conversation, call.n, [])
+        else:
+            first = await self._ask(conversation, call.n)
+            parts = [first]
+            if (missing := call.n - first.answer.choices) > 0:
+                self._learn(conversation, "n")
+                parts = await self._separately(conversation, missing, parts)
+        completion = _completion(parts, call.n, self._timing.clock() - started)
+        _note(conversation, completion)
+        return completion
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _conversation(self, call: Call, end: float) -> "_Conversation":
+        # A plan that names the connection's own model means the deployment, where Azure knows it by another name.
+        model = self.endpoint.name if call.model in (None, self.endpoint.model) else str(call.model)
+        dialect = self._dialects.get(model)
+        if dialect is None:
+            dialect = self._dialects[model] = Dialect(ollama=self.endpoint.provider == "ollama")
+        return _Conversation(call, model, f"{model} at {self.endpoint.host}", dialect, end)
+
+    async def _separately(self, conversation: "_Conversation", count: int, parts: list["_Part"]) -> list["_Part"]:
+        """Ask for single completions, all at once. Some may fail, if at least one part is there in the end."""
+        asked = [self._ask(conversation, 1) for _ in range(count)]
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        answered = parts + [result for result in results if not isinstance(result, BaseException)]
+        for result in results:
+            if isinstance(result, BaseException) and not (answered and isinstance(result, BackendError)):
+                raise result
+        return answered
+
+    async def _ask(self, conversation: "_Conversation", n: int) -> "_Part":
+        """Ask until there is an answer: in another manner where the server wants one, again where it may help."""
+        call, dialect = conversation.call, conversation.dialect
+        manner, tries = dialect.manner(), 0
+        while True:
+            body = dialect.body(call, manner, conversation.model, n)
+            try:
+                answer = await self._exchange(conversation, body)
+            except Declined as declined:
+                other = dialect.other(manner, body, declined.refusal)
+                if other is None:
+                    raise declined.final from None
+                manner = other
+            except Transient as fault:
+                await self._pause(conversation, fault, tries)
+                tries += 1
+            else:
+                self._learn(conversation, *manner.lessons)
+                return _Part(answer, structured=call.schema is not None and manner.rung is Rung.STRICT)
+
+    async def _exchange(self, conversation: "_Conversation", body: dict[str, JSON]) -> Answer:
+        """One request and its reply, read and counted."""
+        began, outcome = self._timing.clock(), "answered"
+        try:
+            return _usable(await self._post(conversation, body), conversation.who)
+        except Transient as fault:
+            outcome = type(fault.lasted).__name__
+            raise
+        except (BackendError, Declined) as fault:
+            outcome = type(fault).__name__
+            raise
+        finally:
+            if self._observer is not None:
+                self._observer(outcome, self._timing.clock() - began)
+
+    async def _post(self, conversation: "_Conversation", body: dict[str, JSON]) -> bytes:
+        """Wait for a place and send, within the call's time-out and what is left of its patience."""
+        left = max(0.0, conversation.end - self._timing.clock())
+        placed = False
+        scope = asyncio.timeout(left)
+        try:
+            refuse_private(self.endpoint, self._allowed)
+            async with scope, self._limits.place(conversation.call.lane):
+                placed = True
+                if left > self._call_timeout:
+                    now = asyncio.get_running_loop().time()
+                    scope.reschedule(min(now + self._call_timeout, scope.when() or now))
+                # Not `chat.completions.create`: it types every part of request and reply anew, which costs as much CPU
+                # as all the rest, and what compatible servers send must be checked by hand all the same.
+                reply = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+                return reply.content
+        except LIBRARY_ERRORS as error:
+            fault = (
+                _too_slow(conversation.who, placed, min(left, self._call_timeout))
+                if scope.expired()
+                else fault_of(error, self.endpoint, conversation.model)
+            )
+        # Outside of the handler, so that the library's error does not hang on as context: its text may hold the key.
+        raise fault
+
+    async def _pause(self, conversation: "_Conversation", fault: Transient, tries: int) -> None:
+        """Sleep before the next try, without a place in the limits.
+
+        Full jitter, also on top of what the provider asks for: callers that were refused together must not come back
+        together.
+
+        Raises:
+            BackendError: The provider says that it is in vain, or patience would end first.
+        """
+        spread = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(tries, 10))
+        wait = (fault.wait or 0.0) + self._timing.chance() * spread
+        if not fault.again or self._timing.clock() + wait >= conversation.end:
+            raise fault.lasted from None
+        log.info("%s: try %d in %.1f s, after %s", conversation.who, tries + 2, wait, type(fault.lasted).__name__)
+        await self._timing.sleep(wait)
+
+    def _learn(self, conversation: "_Conversation", *lessons: str | Rung) -> None:
+        if conversation.dialect.learn(*lessons):
+            names = sorted(lesson.name.lower() if isinstance(lesson, Rung) else lesson for lesson in lessons)
+            log.info("%s does not take %s; it will not be asked for again", conversation.who, ", ".join(names))
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    """One call on its way: to whom, in which dialect, and until when."""
+
+    call: Call
+    model: str
+    who: str
+    dialect: Dialect
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    answer: Answer
+    structured: bool
+
+
+def _note(conversation: _Conversation, completion: Completion) -> None:
+    usage = completion.usage
+    log.debug(
+        "%s: %s call, %d answers of %d, %d + %d tokens, %d requests, %.2f s",
+        conversation.who,
+        conversation.call.lane,
+        len(completion.texts),
+        conversation.call.n,
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.calls,
+        completion.seconds,
+    )
+
+
+def _usable(reply: bytes, who: str) -> Answer:
+    try:
+        answer = read(reply)
+    except Unreadable as exc:
+        raise unreadable(who, str(exc)) from None
+    if answer.texts:
+        return answer
+    if answer.refused:
+        raise ProviderRefused(f"{who}: the model refused to answer this question.")
+    raise ProviderRefused(f"{who}: the provider's content filter stopped the answer.")
+
+
+def _too_slow(who: str, placed: bool, seconds: float) -> Exception:
+    if not placed:
+        return Busy(f"{who}: too many calls are under way; no turn came. Try again, or raise LLM_CONCURRENCY.")
+    return Transient(Unreachable(f"{who}: no answer within {seconds:.3g} s. Is the model overloaded, or starting?"))
+
+
+def _completion(parts: list[_Part], n: int, seconds: float) -> Completion:
+    answers = [part.answer for part in parts]
+    usage = Usage()
+    for answer in answers:
+        usage += answer.usage
+    complete = all(len(answer.logprobs) == len(answer.texts) for answer in answers)
+    return Completion(
+        texts=tuple(text for answer in answers for text in answer.texts)[:n],
+        finish_reasons=tuple(reason for answer in answers for reason in answer.finish_reasons)[:n],
+        logprobs=tuple(entry for answer in answers for entry in answer.logprobs)[:n] if complete else (),
+        usage=usage,
+        structured=all(part.structured for part in parts),
+        seconds=seconds,
+    )
