@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _TWINS_MEET = 0.3
 # The twin's page must not be built before the host has stored what the first was given (seconds).
 _HOST_STORES = 0.5
+# A request may have looked into the store just before an answer came there; so long (seconds) it is still found here.
+_STILL_FOUND = 10.0
 # How long it is remembered what was given to whom (seconds); longer than any request waits.
 _GIVEN_KNOWN = 600.0
 
@@ -143,7 +145,7 @@ class Batch:
     async def _keep(self, task: Task, key: _Key, run: _Run) -> Kept:
         async with self._window:
             kept = await self._outcome(task, key, run)
-        if kept.prediction is not None or kept.lasting:
+        if _remembered(kept):
             self._remember(key, kept)
         return kept
 
@@ -182,9 +184,12 @@ class Batch:
         return Kept(key.digest, None, exc.sentence, lasting, time.time())
 
     def _settled(self, key: _Key, done: "asyncio.Task[Kept]") -> None:
-        self._asking.pop(key, None)
         if not done.cancelled() and (bug := done.exception()) is not None:
             log.error("batch project=%s: a task failed on a fault of ours", key.project, exc_info=bug)
+        elif not done.cancelled() and _remembered(done.result()):
+            asyncio.get_running_loop().call_later(_STILL_FOUND, self._asking.pop, key, None)
+            return
+        self._asking.pop(key, None)
 
     def _give(self, key: _Key, kept: dict[str, Kept], began: float) -> Prediction | None:
         """Hand a prediction over, unless another request that waited for it was given it."""
@@ -200,6 +205,11 @@ class Batch:
 
     def _given_since(self, key: _Key, began: float) -> bool:
         return key in self._given and self._given[key] >= began
+
+
+def _remembered(kept: Kept) -> bool:
+    """Whether asking again would be in vain: answered, or failed for a lasting reason."""
+    return kept.prediction is not None or kept.lasting
 
 
 def _digest(task: Task) -> str:
