@@ -1,0 +1,193 @@
+"""What is measured, how, and what was hoped for? Each measurement makes some rows of the table."""
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks import bodies
+from benchmarks.processes import ROOT, Served, cpu_seconds, environment, memory_mib, server, stub_model
+from benchmarks.traffic import Caller, WrongAnswer, at_once, probing
+
+_ASK = "/v1/chat/completions"
+_IN_FLIGHT = 64  # LLM_CONCURRENCY's default
+_FILLED = b"sentiment"  # a control of the form; a failure would hold a notice alone
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        target: The most that is hoped for; None for what is only told.
+        digits: Decimals shown.
+    """
+
+    measure: str
+    value: float
+    unit: str
+    target: float | None = None
+    digits: int = 1
+
+    @property
+    def ok(self) -> bool | None:
+        return None if self.target is None else self.value <= self.target
+
+
+@contextmanager
+def _running(latency: float) -> Iterator[tuple[Served, Served]]:
+    """A stub and a server that has been set up and has answered once, so that every connection is open."""
+    with TemporaryDirectory(prefix="llm-backend-bench-") as name:
+        folder = Path(name)
+        with stub_model(latency, folder) as stub, server(stub, folder) as served:
+            caller = Caller(served)
+            caller.post("/setup", bodies.setup())
+            caller.timed("/predict", bodies.shift_enter(0), _FILLED)
+            caller.close()
+            yield stub, served
+
+
+def _question(stub: Served) -> bytes:
+    """The body that the server sent to the model last."""
+    caller = Caller(stub)
+    asked = caller.get("/asked")[-1]["json"]
+    caller.close()
+    return json.dumps(asked).encode()
+
+
+def one_annotator(share: float) -> list[Row]:
+    """One annotator and a model that takes no time: what is left is ours."""
+    with _running(0.0) as (stub, served):
+        question = _question(stub)
+        direct, through = Caller(stub), Caller(served)
+        for number in range(1, 51):
+            direct.timed(_ASK, question)
+            through.timed("/predict", bodies.shift_enter(number), _FILLED)
+        calls = [bodies.shift_enter(number) for number in range(1000, 1000 + _part(1000, share))]
+        before = cpu_seconds(served)
+        # In turn, so that what else the machine does falls on both alike.
+        pairs = [(direct.timed(_ASK, question), through.timed("/predict", call, _FILLED)) for call in calls]
+        cpu = (cpu_seconds(served) - before) / len(calls)
+        alone, whole = zip(*pairs, strict=True)
+        direct.close()
+        through.close()
+    base = statistics.median(alone)
+    what = "Shift+Enter, model 0 ms, 1 annotator"
+    return [
+        Row(f"{what}: overhead p50", _ms(statistics.median(whole) - base), "ms", 4),
+        Row(f"{what}: overhead p95", _ms(_percentile(whole, 95) - base), "ms"),
+        Row(f"{what}: CPU per call", _ms(cpu), "ms", 4),
+    ]
+
+
+def annotators(share: float) -> list[Row]:
+    """Sixteen who start at the same moment and never pause; the model takes half a second."""
+    callers, rounds = 16, _part(40, share)
+    with _running(0.5) as (stub, served):
+        question = _question(stub)
+        alone = at_once(stub, _ASK, [question] * (callers * max(2, rounds // 8)), callers, _FILLED)
+        calls = [bodies.shift_enter(number) for number in range(1, 1 + callers * rounds)]
+        before = cpu_seconds(served)
+        whole = at_once(served, "/predict", calls, callers, _FILLED)
+        cpu = (cpu_seconds(served) - before) / len(calls)
+    base = statistics.median(alone)
+    what = f"Shift+Enter, model 500 ms, {callers} annotators"
+    return [
+        Row(f"{what}: overhead p50", _ms(statistics.median(whole) - base), "ms", 6),
+        Row(f"{what}: overhead p95", _ms(_percentile(whole, 95) - base), "ms", 20),
+        Row(f"{what}: CPU per call", _ms(cpu), "ms", 4),
+    ]
+
+
+def batch(share: float) -> list[Row]:
+    """Retrieve Predictions on a thousand tasks; Label Studio asks for /health meanwhile."""
+    tasks = _part(1000, share)
+    with _running(0.5) as (_, served):
+        body, caller, before = bodies.batch(1, tasks), Caller(served), cpu_seconds(served)
+        with probing(served, "/health", 0.05) as probes:
+            began = time.perf_counter()
+            results = caller.post("/predict", body)["results"]
+            wall = time.perf_counter() - began
+            cpu = (cpu_seconds(served) - before) / tasks
+        caller.close()
+        memory = memory_mib(served)
+    if not all(result and result["result"] for result in results) or len(results) != tasks:
+        raise WrongAnswer(f"{sum(map(bool, results))} of {tasks} tasks were predicted.")
+    ideal = math.ceil(tasks / _IN_FLIGHT) * 0.5
+    what = f"Batch of {tasks}, model 500 ms, {_IN_FLIGHT} in flight"
+    return [
+        Row(f"{what}: time / ideal ({ideal:g} s)", wall / ideal, "x", 1.15, 2),
+        Row(f"{what}: CPU per task", _ms(cpu), "ms", 3),
+        Row(f"{what}: slowest /health meanwhile", _ms(max(probes(), default=math.inf)), "ms", 250, 0),
+        Row(f"{what}: memory after it", memory, "MiB", 180, 0),
+    ]
+
+
+def memory(share: float) -> list[Row]:
+    """Memory after the start, and after thousands of calls, 16 at a time."""
+    calls = _part(10_000, share)
+    with _running(0.0) as (_, served):
+        first = memory_mib(served)
+        taken = [_after(served, start, calls // 10) for start in range(0, calls, calls // 10)]
+    return [
+        Row("Memory (PSS of all processes) after the start", first, "MiB", 180, 0),
+        Row(f"Memory after {calls // 10} calls", taken[0], "MiB", 180, 0),
+        Row(f"Memory after {calls} calls", taken[-1], "MiB", 180, 0),
+        Row(f"Memory after {calls} calls / after {calls // 10}", taken[-1] / taken[0], "x", 1.05, 2),
+        Row(f"Memory after {calls} calls / after the start", taken[-1] / first, "x", None, 2),
+    ]
+
+
+def _after(served: Served, start: int, calls: int) -> float:
+    asked = [bodies.shift_enter(number) for number in range(start, start + calls)]
+    at_once(served, "/predict", asked, 16, _FILLED)
+    return memory_mib(served)
+
+
+def reference(share: float) -> list[Row]:
+    """The yardstick: a bare SDK call with the server's own question, one at a time and many."""
+    with _running(0.0) as (stub, _), TemporaryDirectory() as folder:
+        question = Path(folder) / "question.json"
+        question.write_bytes(_question(stub))
+        rows = []
+        for in_flight in (1, _IN_FLIGHT):
+            told = [f"http://127.0.0.1:{stub.port}/v1", str(question), str(_part(1000, share)), str(in_flight)]
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.reference", *told],
+                cwd=ROOT,
+                env=environment(),
+                check=True,
+                capture_output=True,
+                timeout=120,
+            )
+            rows.append(Row(f"Yardstick: CPU of a bare SDK call, {in_flight} in flight", float(done.stdout), "ms"))
+    return rows
+
+
+MEASURES: Mapping[str, Callable[[float], list[Row]]] = {
+    "reference": reference,
+    "one": one_annotator,
+    "annotators": annotators,
+    "batch": batch,
+    "memory": memory,
+}
+
+
+def _part(count: int, share: float) -> int:
+    return max(1, round(count * share))
+
+
+def _ms(seconds: float) -> float:
+    return 1000 * seconds
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    ordered = sorted(values)
+    return ordered[math.ceil(len(ordered) * percent / 100) - 1]
