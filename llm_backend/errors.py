@@ -89,7 +89,11 @@ class TaskError(BackendError):
 
 
 class InputError(TaskError):
-    """The task does not hold what the labeling config shows."""
+    """The task does not hold what the labeling config shows. The sentence may quote what it holds instead."""
+
+    @property
+    def logged(self) -> str:
+        return "The task does not hold what the labeling config shows."
 
 
 class PromptError(TaskError):

@@ -243,7 +243,7 @@ class Chooser(Control):
             raise fault from None
 
     def _offered(self, found: JSON) -> tuple[Choice, ...]:
-        """The choices that the task's data offer: objects with a `value`, or plain texts."""
+        """The choices that the task's data offer: objects with a `value`. The editor shows plain texts as blanks."""
         if not isinstance(found, list):
             what = "nothing there" if found is None or found == "" else f"{shown(found)} there"
             raise InputError(
@@ -253,11 +253,9 @@ class Chooser(Control):
         return tuple(self._choice(entry, 1) for entry in found)
 
     def _choice(self, entry: JSON, level: int) -> Choice:
-        if isinstance(entry, str) and entry:
-            return Choice(entry)
         if isinstance(entry, Mapping) and level <= _MOST_LEVELS:
             alias, shown_as = entry.get("alias"), readable_text(_text(entry.get("html")))
-            value = _text(entry.get("value")) or shown_as
+            value = _text(entry.get("value"))
             below = entry.get("children")
             children = tuple(self._choice(child, level + 1) for child in below) if isinstance(below, list) else ()
             hints = [_text(entry.get("hint")).strip(), shown_as]
@@ -266,7 +264,7 @@ class Chooser(Control):
                 return Choice(value, alias if isinstance(alias, str) else None, hint, children)
         raise InputError(
             f'{self.output.tag} "{self.name}" takes its options from {self._reference}; the task has '
-            f'{shown(entry)} among them, which has no "value" of text.'
+            f'{shown(entry)} among them, which is no object with a text as its "value".'
         )
 
 

@@ -174,7 +174,7 @@ def test_a_persons_choice_is_read(tag: str, value: JSON, answer: JSON) -> None:
 
 
 DYNAMIC = choices('<Choice value="None of these"/>', 'value="$options"')
-OBJECTS = [{"value": "First", "alias": "1"}, {"value": "Second", "hint": "later"}, {"html": "<b>Third</b>"}]
+OBJECTS = [{"value": "First", "alias": "1"}, {"value": "Second", "hint": "later"}, {"value": "Third", "html": "<b>Third</b>"}]
 
 
 def test_options_of_the_task_come_after_those_of_the_config() -> None:
@@ -185,16 +185,15 @@ def test_options_of_the_task_come_after_those_of_the_config() -> None:
     assert by_person(DYNAMIC, {"choices": ["1"]}, {"options": OBJECTS}) == "First"
 
 
-def test_options_of_the_task_may_be_plain_texts_or_nested() -> None:
-    assert made(DYNAMIC, "b", {"options": ["a", "b"]}) == {"choices": ["b"]}
+def test_options_of_the_task_may_be_nested() -> None:
     nested = choices("", 'value="$a.options" allowNested="true"')
     data = {"a": {"options": [{"value": "Top", "children": [{"value": "Leaf", "alias": "l"}]}]}}
     assert made(nested, "Top / Leaf", data) == {"choices": [["Top", "l"]]}
 
 
 def test_each_task_has_its_own_options() -> None:
-    control, first = one(DYNAMIC, {"options": ["a"]})
-    _, second = one(DYNAMIC, {"options": ["b"]})
+    control, first = one(DYNAMIC, {"options": [{"value": "a"}]})
+    _, second = one(DYNAMIC, {"options": [{"value": "b"}]})
     assert [control.labels(inputs)[-1] for inputs in (first, second, first)] == ["a", "b", "a"]
 
 
@@ -208,9 +207,11 @@ for _ in range(200):
     [
         ({}, "takes its options from $options; the task has nothing there instead of a list"),
         ({"options": "a, b"}, 'the task has "a, b" there'),
-        ({"options": [{"name": "a"}]}, 'which has no "value" of text'),
-        ({"options": ["a", 5]}, 'the task has 5 among them, which has no "value" of text'),
-        ({"options": [DEEP]}, 'which has no "value" of text'),
+        ({"options": [{"name": "a"}]}, 'which is no object with a text as its "value"'),
+        ({"options": [{"value": "a"}, 5]}, 'the task has 5 among them, which is no object with a text as its "value"'),
+        ({"options": ["a", "b"]}, 'the task has "a" among them'),
+        ({"options": [{"html": "<b>a</b>"}]}, "among them"),
+        ({"options": [DEEP]}, 'which is no object with a text as its "value"'),
     ],
 )
 def test_a_task_without_usable_options_is_an_input_error(data: dict[str, JSON], words: str) -> None:
