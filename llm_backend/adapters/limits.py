@@ -33,10 +33,8 @@ class Limits:
         return Place(self, lane)
 
     async def _take(self, lane: Lane) -> None:
-        # Calls that gave up stay in the queue until they come to its front: leaving from the middle is slow.
-        while self._waiting and self._waiting[0].done():
-            self._waiting.popleft()
-        if lane == "interactive" or (self.in_flight < self.concurrency and not self._waiting):
+        # A free place means that nobody waits: places that come free are given to those who do, at once.
+        if lane == "interactive" or self.in_flight < self.concurrency:
             self.in_flight += 1
             return
         ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -53,7 +51,7 @@ class Limits:
         # The place is taken here, not when the waiting call wakes: nobody can slip in between.
         while self._waiting and self.in_flight < self.concurrency:
             ticket = self._waiting.popleft()
-            if not ticket.done():
+            if not ticket.done():  # whoever gave up stays in the queue until now: leaving from the middle is slow
                 self.in_flight += 1
                 ticket.set_result(None)
 

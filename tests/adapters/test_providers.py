@@ -257,6 +257,13 @@ def test_the_provider_is_left_alone_as_long_as_it_asks_plus_jitter(headers: dict
     assert time.slept == [pytest.approx(wait + 0.25)]
 
 
+def test_jitter_on_top_of_what_the_provider_asks_for_stays_small() -> None:
+    time = FakeTime(1.0)
+    with StubModel(script(*[stub.rate_limited(retry_after="1")] * 6)) as model:
+        ask(model, call_of(), time=time)
+    assert time.slept == [1.5, 2, 3, 5, 5, 5]
+
+
 def test_a_date_is_measured_by_the_clock_where_the_provider_does_not_tell_its_own() -> None:
     time = FakeTime(0.0)
     until = email.utils.formatdate(real_time.time() + 30, usegmt=True)

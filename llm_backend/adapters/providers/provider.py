@@ -26,6 +26,8 @@ Observer = Callable[[str, float], None]
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+# On top of a wait that the provider asks for: it knows how long, we only keep the callers apart.
+_LONGEST_JITTER = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,8 @@ class Provider:
         Raises:
             BackendError: The provider says that it is in vain, or patience would end first.
         """
-        spread = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(tries, 10))
+        longest = _LONGEST_PAUSE if fault.wait is None else _LONGEST_JITTER
+        spread = min(longest, _FIRST_PAUSE * 2 ** min(tries, 10))
         wait = (fault.wait or 0.0) + self._timing.chance() * spread
         if not fault.again or self._timing.clock() + wait >= conversation.end:
             raise fault.lasted from None
