@@ -1,11 +1,21 @@
 """What does this project want labelled? A labeling config in XML becomes a `LabelingConfig`."""
 
 import hashlib
+import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from llm_backend.core.markup import Element, attributes, inner_text, inner_xml, parse_xml, readable_text, tag_of
-from llm_backend.errors import LabelingError
+from llm_backend.core.markup import (
+    Element,
+    attributes,
+    inner_text,
+    inner_xml,
+    own_text,
+    parse_xml,
+    readable_text,
+    tag_of,
+)
 
 # Label Studio's own spelling, by the lower-case name that the editor goes by.
 OBJECTS = {
@@ -27,10 +37,21 @@ CONTROLS = {
 }
 # Attributes that say what may be answered or what is shown; all others are layout and do not reach the model.
 _MEANINGFUL = frozenset(
-    "choice value alias allownested leafsonly apiurl maxusages labeling maxrating min max step only format "
-    "maxsubmissions skipduplicates required perregion peritem valuetype valuelist encoding namekey textkey "
-    "default smart".split()
+    (
+        *("alias", "allownested", "apiurl", "choice", "default", "encoding", "format", "labeling", "leafsonly", "max"),
+        *("maxrating", "maxsubmissions", "maxusages", "min", "namekey", "only", "peritem", "perregion", "required"),
+        *("skipduplicates", "smart", "step", "textkey", "value", "valuelist", "valuetype"),
+    )
 )
+# How the editor spells a reference to the task's data: `$name`, `$a.b[0]`.
+REFERENCE = re.compile(r"\$\w+(?:\.\w+|\[\w+\])*")
+
+
+def references(value: str) -> tuple[str, ...]:
+    """The references to the task's data in a `value` attribute; `$100` in a sentence is money."""
+    if REFERENCE.fullmatch(value):
+        return (value,)
+    return tuple(found for found in REFERENCE.findall(value) if not found[1].isdigit())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +96,7 @@ class Source:
     @property
     def literal(self) -> bool:
         """Whether it shows the config's own words, not the task's."""
-        return "$" not in self.value
+        return not references(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +137,10 @@ class Output:
     def number(self, name: str) -> float | None:
         """A numeric attribute, or None where it is missing or no number."""
         try:
-            return float(self.attrs.get(name, ""))
+            number = float(self.attrs.get(name, ""))
         except ValueError:
             return None
+        return number if math.isfinite(number) else None
 
     @property
     def required(self) -> bool:
@@ -194,7 +216,7 @@ class _Reader:
         elif tag in CONTROLS or (attrs.get("name") and "toname" in attrs):
             self._control(CONTROLS.get(tag, str(element.tag)), element, attrs, conditions)
         elif tag in ("header", "markdown"):
-            self._words(attrs.get("value") or inner_text(element))
+            self._header(attrs.get("value") or inner_text(element))
         else:
             for child in element:
                 self.visit(child, conditions)
@@ -220,21 +242,22 @@ class _Reader:
         source = Source(name, tag, value, _meaningful(attrs))
         if name:
             self._objects[name] = tag
-        if not source.literal:
+        if not source.literal or (tag == "Image" and value):
             self._sources.append(source)
             self._heading.clear()
-        elif value:
+        elif tag in ("Text", "HyperText"):
             self._words(readable_text(value) if tag == "HyperText" else value)
 
-    def _words(self, words: str) -> None:
-        words = " ".join(words.split())
-        if not words:
-            return
-        if "$" in words and words.startswith("$") and " " not in words:
-            self._sources.append(Source("", "Header", words))
-            return
-        self._notes.append(words)
-        self._heading.append(words)
+    def _header(self, value: str) -> None:
+        if references(value):
+            self._sources.append(Source("", "Header", value))
+        else:
+            self._words(value)
+
+    def _words(self, value: str) -> None:
+        if words := " ".join(value.split()):
+            self._notes.append(words)
+            self._heading.append(words)
 
     def _control(self, tag: str, element: Element, attrs: dict[str, str], conditions: tuple[Condition, ...]) -> None:
         name = attrs.get("name", "")
@@ -257,9 +280,7 @@ class _Reader:
         if output.to_names or len(self._objects) != 1:
             return output
         (only,) = self._objects
-        return Output(
-            output.name, output.tag, (only,), output.choices, output.attrs, output.heading, output.conditions
-        )
+        return replace(output, to_names=(only,))
 
     def _prompt_box(self, outputs: tuple[Output, ...]) -> str | None:
         boxes = [o.name for o in outputs if o.tag == "TextArea" and not o.flag("perregion") and not o.flag("peritem")]
@@ -276,7 +297,7 @@ def _choices(element: Element) -> Iterator[Choice]:
             attrs = attributes(child)
             name = attrs.get("value") or attrs.get("name") or ""
             shown = readable_text(attrs.get("html", ""))
-            value = name or inner_text(child) or shown
+            value = name or own_text(child) or shown
             if value:
                 hint = "; ".join(part for part in (attrs.get("hint", "").strip(), shown) if part and part != value)
                 yield Choice(value, attrs.get("alias"), hint, tuple(_choices(child)))
@@ -297,6 +318,3 @@ def _conditions(attrs: Mapping[str, str]) -> tuple[Condition, ...]:
 
 def _meaningful(attrs: Mapping[str, str]) -> dict[str, str]:
     return {name: attrs[name] for name in sorted(attrs) if name in _MEANINGFUL}
-
-
-__all__ = ["CONTROLS", "OBJECTS", "Choice", "Condition", "LabelingConfig", "LabelingError", "Output", "Source", "parse"]
