@@ -19,6 +19,7 @@ from llm_backend.backend import Backend
 from llm_backend.core.chat import LLM
 from llm_backend.core.overrides import ProviderOverride
 from llm_backend.core.prompts import Texts
+from llm_backend.errors import RequestError, SettingsError
 from llm_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Connections:
         """
         Args:
             own: The server's model, where it is not the one of the settings (a demo's stand-in, a test's script).
-            most: Projects' own connections kept open; the one longest unused is closed for a new one.
+            most: Projects' own connections kept; the one longest unused gives way, and ends with its last call.
         """
         self._settings = settings
         self._limits = Limits(settings.llm_concurrency)
@@ -68,14 +69,26 @@ class Connections:
         self._lock = threading.Lock()
 
     def llm(self, override: ProviderOverride | None) -> LLM:
-        """The model that carries a project's chat."""
+        """The model that carries a project's chat.
+
+        Raises:
+            RequestError: The project's own provider cannot be set up.
+        """
         if override is None:
             return self._own
         with self._lock:
             if override not in self._others:
-                self._others[override] = self._connect(Endpoint.from_override(override, self._settings.model))
+                self._others[override] = self._connect_other(override)
+                if len(self._others) > self._most:
+                    self._others.popitem(last=False)
             self._others.move_to_end(override)
             return self._others[override]
+
+    def _connect_other(self, override: ProviderOverride) -> LLM:
+        try:
+            return self._connect(Endpoint.from_override(override, self._settings.model))
+        except SettingsError as exc:
+            raise RequestError(f'The extra parameter "provider" cannot be used: {exc.sentence}') from exc
 
     def _connect(self, endpoint: Endpoint) -> LLM:
         return connect(endpoint, self._settings, self._limits)

@@ -72,6 +72,7 @@ def test_extra_params_come_in_three_shapes(tmp_path: Path, extra: Any) -> None:
         ("[1]", "must be a JSON object"),
         ({"temperature": "hot"}, '"temperature"'),
         ({"modle": "x"}, 'did you mean "model"'),
+        ({"provider": {"base_url": "http://[::1", "api_key": "sk-x"}}, '"provider"'),
     ],
 )
 def test_extra_params_that_cannot_be_used_are_refused_in_a_sentence(tmp_path: Path, extra: Any, told: str) -> None:
@@ -199,9 +200,7 @@ def test_a_webhook_whose_config_cannot_be_read_is_refused_without_a_traceback(tm
 
 
 @pytest.mark.parametrize("said", ["a secret answer", '{"response": "x", "sentiment": "a secret answer"}'])
-def test_neither_prompt_nor_answer_reaches_the_log(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, said: str
-) -> None:
+def test_neither_prompt_nor_answer_reaches_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture, said: str) -> None:
     caplog.set_level("DEBUG")
     with serving(ScriptedLLM(said), tmp_path) as host:
         host.shift_enter(typed("a secret prompt"))
