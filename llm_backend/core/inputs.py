@@ -8,16 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from llm_backend.core.chat import Part, TextPart
-from llm_backend.core.labeling import LabelingConfig, Source
+from llm_backend.core.labeling import REFERENCE, LabelingConfig, Source, references
 from llm_backend.core.markup import readable_text
 from llm_backend.core.wire import JSON, TaskId
 from llm_backend.errors import InputError
 
 READABLE = frozenset(("Text", "HyperText", "Paragraphs", "Image", "Table", "List", "Chat", "Header"))
-# How the editor spells a reference to the task's data: `$name`, `$a.b[0]`.
-_REFERENCE = re.compile(r"\$[\w\[\].{}]+")
-_STEP = re.compile(r"[^.\[\]]+")
-_MISSING = object()
+_STEP = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +54,7 @@ class Seen:
     Attributes:
         name: The object's name, or for a header the field it shows.
         fields: The top-level keys of the task's data that it shows.
+        whole: The one key that it shows all of; "" where it shows a part of a value, or more than a value.
         text: All of it in words; "" for a picture.
         missing: The reference that the task does not resolve, or "".
     """
@@ -70,6 +68,7 @@ class Seen:
     media: tuple[MediaRef, ...] = ()
     parts: tuple[Part, ...] = ()
     missing: str = ""
+    whole: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,11 @@ class Inputs:
 
 
 def read(config: LabelingConfig, data: Mapping[str, JSON], task: TaskId | None = None) -> Inputs:
-    """See a task through its labeling config."""
+    """See a task through its labeling config.
+
+    Raises:
+        InputError: The data is not of a kind that the config can show.
+    """
     if set(data) == {"$undefined$"}:
         # A plain-text import has one nameless column, which stands for whatever the config shows.
         (value,) = data.values()
@@ -131,43 +134,54 @@ async def fetched(inputs: Inputs, fetch: Fetch, reads_urls: bool) -> Inputs:
 
 def fields_of(value: str) -> tuple[str, ...]:
     """The top-level data keys that a `value` attribute refers to."""
-    return tuple(_top(reference) for reference in _REFERENCE.findall(value))
+    return tuple(_STEP.findall(reference)[0] for reference in references(value))
 
 
 def resolve(value: str, data: Mapping[str, JSON]) -> JSON:
     """What a `value` attribute shows: the data itself for a pure reference, else text with references filled in.
 
-    Follows the editor: `$name`, `$a.b[0]`, `Title: $title`; None where a pure reference leads nowhere, and nothing
-    in the place of an embedded one that does.
+    Follows the editor: `$name`, `$a.b[0]`, `Title: $title`. None where every reference leads nowhere; where only some
+    do, nothing stands in their place.
     """
     if value.startswith("$") and value[1:] in data:
         return data[value[1:]]
-    if _REFERENCE.fullmatch(value):
-        found = _look_up(value[1:], data)
-        return None if found is _MISSING else found
-    return _REFERENCE.sub(lambda match: _embedded(match.group(), data), value)
+    found = {reference: _look_up(reference[1:], data) for reference in references(value)}
+    if value in found:
+        return found[value]
+    if found and all(held is None for held in found.values()):
+        return None
+    return REFERENCE.sub(lambda match: as_text(found.get(match.group(), match.group())), value)
 
 
 def as_text(value: JSON) -> str:
-    """A data value in words: lists line by line, as the editor joins them with commas and a reader would not."""
+    """A data value in words: lists line by line, as the editor joins them with commas and a reader would not.
+
+    Raises:
+        InputError: It is nested too deeply.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and all(isinstance(item, str | int | float | bool) for item in value):
         return "\n".join(as_text(item) for item in value)
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError as exc:
+        raise InputError("The task's data is nested too deeply to be read.") from exc
 
 
 def _see(source: Source, data: Mapping[str, JSON], task: TaskId | None) -> Seen:
     value = resolve(source.value, data)
-    fields = frozenset(fields_of(source.value))
-    blank = Seen(source.name or next(iter(fields_of(source.value)), ""), source.tag, fields)
+    whole = source.value[1:] if source.value.startswith("$") and source.value[1:] in data else ""
+    fields = (whole,) if whole else fields_of(source.value)
+    blank = Seen(source.name or "".join(fields[:1]), source.tag, frozenset(fields), whole=whole)
     if value is None:
         return replace(blank, missing=source.value)
     if source.attrs.get("valuetype", "").lower() == "url" and source.tag != "Image":
         raise InputError(
-            f'<{source.tag} name="{source.name}"> is given by URL (valueType="url"), which is not read; put the text into the task.'
+            f'<{source.tag} name="{source.name}"> is given by URL (valueType="url"), which is not read; '
+            "put the text into the task."
         )
     return _READERS[source.tag](blank, source, value, task)
 
@@ -193,10 +207,11 @@ def _see_paragraphs(blank: Seen, source: Source, value: JSON, task: TaskId | Non
         else Utterance("", as_text(turn))
         for turn in value
     )
-    if turns and not any(turn.text for turn in turns):
-        keys = sorted({key for turn in value if isinstance(turn, Mapping) for key in turn})
+    keys = sorted({key for turn in value if isinstance(turn, Mapping) for key in turn})
+    if turns and text_key not in keys and not any(turn.text for turn in turns):
         raise InputError(
-            f'<{source.tag} name="{source.name}"> shows "{text_key}" of each turn; the task\'s turns have {_listed(keys)}.'
+            f'<{source.tag} name="{source.name}"> shows "{text_key}" of each turn; '
+            f"the task's turns have {_listed(keys)}."
         )
     text = "\n".join(f"{turn.author}: {turn.text}" if turn.author else turn.text for turn in turns)
     return replace(blank, text=text, utterances=turns)
@@ -228,10 +243,16 @@ def _see_table(blank: Seen, source: Source, value: JSON, task: TaskId | None) ->
 
 
 def _see_image(blank: Seen, source: Source, value: JSON, task: TaskId | None) -> Seen:
-    urls: Sequence[JSON] = value if isinstance(value, list) else [value]
-    if not urls or not all(isinstance(url, str) and url.strip() for url in urls):
+    held = [url for url in (value if isinstance(value, list) else [value]) if url is not None]
+    if not all(isinstance(url, str) for url in held):
+        raise InputError(
+            f'<Image name="{source.name}"> shows pictures by their URLs; '
+            f'the task\'s "{source.value}" holds something else.'
+        )
+    urls = [url.strip() for url in held if url.strip()]
+    if not urls:
         return replace(blank, missing=source.value)
-    return replace(blank, media=tuple(MediaRef(blank.name, "image", url.strip(), task) for url in urls))
+    return replace(blank, media=tuple(MediaRef(blank.name, "image", url, task) for url in urls))
 
 
 _READERS = {
@@ -247,38 +268,25 @@ _READERS = {
 
 
 def _look_up(path: str, data: Mapping[str, JSON]) -> JSON:
+    """What stands at the end of a path such as `a.b[0]`; None where it leads nowhere. A key may hold dots itself."""
     if path in data:
         return data[path]
     found: JSON = data
     for step in _STEP.findall(path):
-        if isinstance(found, Mapping) and step in found:
-            found = found[step]
-        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
+        if isinstance(found, Mapping):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isascii() and step.isdigit() and int(step[:9]) < len(found):
+            found = found[int(step[:9])]
         else:
-            return _MISSING
+            return None
     return found
-
-
-def _embedded(reference: str, data: Mapping[str, JSON]) -> str:
-    path = reference[1:]
-    found = _look_up(path, data)
-    if found is _MISSING and path.endswith("."):
-        found = _look_up(path.rstrip("."), data)
-        return ("" if found is _MISSING else as_text(found)) + "."
-    return "" if found is _MISSING else as_text(found)
-
-
-def _top(reference: str) -> str:
-    steps = _STEP.findall(reference[1:])
-    return steps[0] if steps else reference[1:]
 
 
 def _from_json_text(value: JSON) -> JSON:
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 
@@ -287,7 +295,9 @@ def _from_base64(text: str, source: Source) -> str:
     try:
         return base64.b64decode(text, validate=False).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError, ValueError) as exc:
-        raise InputError(f'<{source.tag} name="{source.name}"> says base64, but the task\'s text is not: {exc}.') from exc
+        raise InputError(
+            f'<{source.tag} name="{source.name}"> says base64, but the task\'s text is not: {exc}.'
+        ) from exc
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -220,7 +220,8 @@ def test_words_right_above_a_control_are_its_heading(above: str, heading: str) -
 @pytest.mark.parametrize("value", ["$title", "Title: $title", "$a.b[0]", "$price $ in all", "$Ünïcode"])
 def test_a_header_that_shows_data_is_a_source_and_no_note(value: str) -> None:
     config = view(f'<Header value="{value}"/>', TEXT)
-    assert [(s.name, s.tag, s.value) for s in config.sources][0] == ("", "Header", value)
+    header = config.sources[0]
+    assert (header.name, header.tag, header.value) == ("", "Header", value)
     assert config.notes == ()
 
 
@@ -286,7 +287,8 @@ WHOLE = (
     '<View><Header value="Mood"/><Text name="text" value="$text"/>'
     '<TextArea name="prompt" toName="text"/>'
     '<Choices name="mood" toName="text" choice="single"><Choice value="Good" alias="g" hint="fine"/></Choices>'
-    '<View visibleWhen="choice-selected" whenTagName="mood"><Rating name="r" toName="text" maxRating="5"/></View></View>'
+    '<View visibleWhen="choice-selected" whenTagName="mood"><Rating name="r" toName="text" maxRating="5"/></View>'
+    "</View>"
 )
 
 
