@@ -1,12 +1,15 @@
 """What do we remember? Projects and their prompts, what annotations were asked with, and kept answers.
 
-One protocol, `Store`, and a home for it: `sqlite`, one file on this machine. Importing opens nothing.
+One protocol, `Store`, and two homes for it: `sqlite`, one file on this machine, and `redis`, shared by many processes.
+Importing opens nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from llm_backend.core.chat import Usage
+from llm_backend.core.run import Run, RunState, RunTask, TaskState, TaskStatus
 from llm_backend.core.wire import JSON
 
 
@@ -53,7 +56,97 @@ class Kept:
     made: float
 
 
-class Store(Protocol):
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A task of a run that was answered or failed, and what that took."""
+
+    kept: Kept
+    usage: Usage = Usage()
+
+    @property
+    def state(self) -> TaskState:
+        return "failed" if self.kept.prediction is None else "done"
+
+
+class Runs(Protocol):
+    """The part of the memory that knows of runs. Bounded: old finished runs give way, with their tasks.
+
+    A question (project, version, digest) waits in one unfinished run at most, whoever adds it and from which process.
+    """
+
+    def add_run(self, run: Run, tasks: Sequence[RunTask]) -> tuple[RunTask, ...]:
+        """Remember a new run with those of the tasks that no unfinished run is waiting for; one transaction.
+
+        Returns:
+            The tasks that are the run's now. With none, the run is not stored.
+        """
+        ...
+
+    def run(self, run_id: str) -> Run | None:
+        """The run with its counts and usage; None if it is unknown."""
+        ...
+
+    def runs(self, states: Collection[RunState] = (), most: int = 100) -> tuple[Run, ...]:
+        """Runs, the newest first; of all states where none is named."""
+        ...
+
+    def runs_waiting_for(self, project: str, version: str, digests: Iterable[str]) -> dict[str, str]:
+        """Which unfinished run waits for each of these questions: run id by digest."""
+        ...
+
+    def waiting_tasks(self, run_id: str, most: int, after: int = -1) -> tuple[tuple[int, RunTask], ...]:
+        """The next tasks that wait to be asked, each with its place in the run, in order, from places above `after`."""
+        ...
+
+    def task_statuses(
+        self, run_id: str, states: Collection[TaskState] = (), most: int = 1000, after: int = -1
+    ) -> tuple[TaskStatus, ...]:
+        """What became of the tasks of a run, in its order; from places above `after`."""
+        ...
+
+    def settle(self, run_id: str, settled: Sequence[Settled]) -> RunState:
+        """Remember answers and failures of waiting tasks, and keep those that are answered or lasting; one transaction.
+
+        A task that is not waiting any more is left as it is: nothing is counted twice. When no task waits any more, the
+        run is completed.
+
+        Returns:
+            The run's state now. Anything but `running` tells a worker to ask no more for it.
+        """
+        ...
+
+    def set_run_state(self, run_id: str, state: RunState, reason: str = "", *, only: Collection[RunState] = ()) -> bool:
+        """Move a run to a state, if it is in one of `only` (any, if none is named); whether it moved.
+
+        `running` notes when it started the first time; `completed`, `cancelled` and `failed` when it finished. Waiting
+        tasks of a cancelled run are cancelled, so that others may ask for them.
+        """
+        ...
+
+    def retry_run(self, run_id: str) -> int:
+        """Let the failed tasks of a run (and, if it was cancelled, the cancelled ones) wait again, and the run be queued.
+
+        Their kept failures are dropped. Tasks that another unfinished run waits for by now are left.
+
+        Returns:
+            How many tasks wait again.
+        """
+        ...
+
+    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
+        """Which predictions may be handed to a request that began at `asked`; they count as handed over now.
+
+        Of several requests that wait at the same time for a question the first is given its answer, and the others are
+        not. A request that began after the handing over is given it again: the host did not store it.
+        """
+        ...
+
+    def given_since(self, project: str, version: str, digest: str, asked: float) -> bool:
+        """Whether an answer was handed over since `asked` (seconds since 1970)."""
+        ...
+
+
+class Store(Runs, Protocol):
     """Memory that outlives the process. Every method may be called from any thread, and is quick.
 
     Every method may raise `StoreError` (nothing can be written or read now); what it was given is then not remembered.
