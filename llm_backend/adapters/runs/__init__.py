@@ -3,11 +3,11 @@
 An engine is handed its work: how one task is asked. It decides when and where, and keeps the store informed.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from llm_backend.adapters.store import Settled
+from llm_backend.adapters.store import Kept, Settled
 from llm_backend.core.run import RunTask, Spec
 
 Work = Callable[[Spec, RunTask], Awaitable[Settled]]
@@ -57,8 +57,12 @@ class Engine(Protocol):
         """Begin no further calls for a run; the store already says that it is cancelled or paused."""
         ...
 
-    async def wait(self, questions: Collection[Question], seconds: float) -> None:
-        """Return when all of these are settled or stopped being waited for, or when the time is up."""
+    async def wait(self, questions: Collection[Question], seconds: float) -> Mapping[Question, Kept]:
+        """Return when all of these are settled or stopped being waited for, or when the time is up.
+
+        Returns:
+            What the engine itself holds of what came in meanwhile, which may be nothing: the store has the rest.
+        """
         ...
 
     async def status(self) -> EngineStatus: ...

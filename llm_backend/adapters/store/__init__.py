@@ -98,6 +98,10 @@ class Runs(Protocol):
         """The next tasks that wait to be asked, each with its place in the run, in order, from places above `after`."""
         ...
 
+    def waiting_among(self, run_id: str, digests: Iterable[str]) -> tuple[RunTask, ...]:
+        """Those of these tasks of a run that still wait to be asked."""
+        ...
+
     def task_statuses(
         self, run_id: str, states: Collection[TaskState] = (), most: int = 1000, after: int = -1
     ) -> tuple[TaskStatus, ...]:
