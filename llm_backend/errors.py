@@ -23,6 +23,8 @@ Every error that a person may read is a sentence: what was found, what was expec
 `lasting` says whether asking again for the same thing must fail the same way.
 """
 
+from typing import Any
+
 
 class BackendError(Exception):
     """A fault told as one sentence.
@@ -30,10 +32,12 @@ class BackendError(Exception):
     Attributes:
         status: The HTTP status under which a door reports it.
         lasting: True if the same question would fail in the same way again.
+        usage: What was spent before it failed, if anything was (a `core.chat.Usage`).
     """
 
     status = 500
     lasting = False
+    usage: Any = None
 
     @property
     def sentence(self) -> str:
@@ -73,6 +77,13 @@ class NotAllowed(BackendError):
     """Credentials are missing or wrong."""
 
     status = 401
+    lasting = True
+
+
+class UnknownRun(BackendError):
+    """There is no such run, or no more."""
+
+    status = 404
     lasting = True
 
 

@@ -15,7 +15,8 @@ from llm_backend.adapters.media import Media
 from llm_backend.adapters.providers import Endpoint, connect
 from llm_backend.adapters.store import Store
 from llm_backend.adapters.store.sqlite import SqliteStore
-from llm_backend.backend import Backend
+from llm_backend.adapters.runs.local import LocalEngine
+from llm_backend.backend import Asker, Backend, Projects
 from llm_backend.core.chat import LLM
 from llm_backend.core.overrides import ProviderOverride
 from llm_backend.core.prompts import Texts
@@ -111,8 +112,8 @@ class Services:
     closing: tuple[_Closing, ...] = ()
 
     def close(self) -> None:
-        """Let go of everything, in the reverse order of opening."""
-        for part in (self.connections, *self.closing):
+        """Let go of everything, the engine first: it uses all the rest."""
+        for part in (*self.closing, self.connections):
             self.loop.run(part.close())
         self.loop.close()
         self.store.close()
@@ -130,8 +131,14 @@ def open_services(settings: Settings, llm: LLM | None = None) -> Services:
     store = SqliteStore(settings.data_path, keep_days=settings.keep_results_days)
     host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
     media = Media(settings, host)
-    backend = Backend(settings, store, connections, media.fetch, texts())
-    return Services(settings, backend, store, connections, Loop(), (media, *((host,) if host else ())))
+    projects = Projects(settings, store, connections, texts())
+    work = Asker(settings, projects, media.fetch).ask
+    # A little wider than the places for calls: the next are ready when a place is free.
+    engine = LocalEngine(store, work, window=settings.llm_concurrency + settings.llm_concurrency // 4 + 1)
+    backend = Backend(settings, store, connections, projects, engine, media.fetch)
+    loop = Loop()
+    loop.run(engine.recover())
+    return Services(settings, backend, store, connections, loop, (engine, media, *((host,) if host else ())))
 
 
 def texts() -> Texts:

@@ -3,17 +3,20 @@
 import logging
 import threading
 
+from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.store import Store
 from llm_backend.backend.batch import Batch
 from llm_backend.backend.interactive import NOTICE_PREFIX, Interactive
+from llm_backend.backend.jobs import Jobs
 from llm_backend.backend.projects import Models, Projects
+from llm_backend.backend.work import Asker
 from llm_backend.core.inputs import Fetch
 from llm_backend.core.overrides import Overrides
-from llm_backend.core.prompts import Texts, prompt_in
+from llm_backend.core.prompts import prompt_in
 from llm_backend.core.wire import Annotation, Prediction, PredictRequest, SetupRequest, WebhookEvent
 from llm_backend.settings import Settings
 
-__all__ = ["NOTICE_PREFIX", "Backend", "Models"]
+__all__ = ["NOTICE_PREFIX", "Asker", "Backend", "Jobs", "Models", "Projects"]
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +26,15 @@ _SUBMITTED = frozenset(("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS
 class Backend:
     """The backend, whichever door the request came in by."""
 
-    def __init__(self, settings: Settings, store: Store, models: Models, fetch: Fetch, texts: Texts) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, models: Models, projects: Projects, engine: Engine, fetch: Fetch
+    ) -> None:
         self._store = store
         self._models = models
-        self._projects = Projects(settings, store, models, texts)
-        self._interactive = Interactive(settings, store, self._projects, fetch)
-        self._batch = Batch(settings, store, self._projects, fetch)
+        self._projects = projects
+        self._interactive = Interactive(settings, store, projects, fetch)
+        self._batch = Batch(settings, store, projects, engine)
+        self.jobs = Jobs(store, engine)
         self._versions: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -44,6 +50,7 @@ class Backend:
             log.warning("setup project=%s: unknown extra parameters: %s", request.project, ", ".join(overrides.unknown))
         self._store.save_setup(request.project, request.hostname, request.access_token, request.extra_params)
         version = self._projects.bind(request.project, request.label_config).version
+        self._batch.supersede(request.project, version)
         with self._lock:
             self._versions[request.project] = version
         return version

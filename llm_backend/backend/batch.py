@@ -1,7 +1,7 @@
 """What happens on Retrieve Predictions, and when a task is opened?
 
-A request waits for its deadline at most; the work goes on after it. Answers are kept, so that what the host did not
-get is there when it asks again, and a question is asked once however many requests wait for it.
+A request waits for its deadline at most. What is to be asked is a run, which goes on after it; answers are kept, so that
+what the host did not get is there when it asks again; and a question is asked once, however many requests wait for it.
 """
 
 import asyncio
@@ -9,16 +9,16 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from llm_backend.adapters.store import Kept, Store
+from llm_backend.adapters.runs import Engine, Question
+from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.backend.projects import Bound, Projects
-from llm_backend.core.inputs import Fetch
-from llm_backend.core.predictor import Outcome, predict
-from llm_backend.core.prompts import Prompt
+from llm_backend.core.run import SUPERSEDED, UNFINISHED, Run, RunTask, Spec
 from llm_backend.core.wire import Prediction, PredictRequest, Task
-from llm_backend.errors import BackendError, KeyRefused, TaskError
+from llm_backend.errors import BackendError
 from llm_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,40 +28,25 @@ log = logging.getLogger(__name__)
 _TWINS_MEET = 0.3
 # The twin's page must not be built before the host has stored what the first was given (seconds).
 _HOST_STORES = 0.5
-# A request may have looked into the store just before an answer came there; so long (seconds) it is still found here.
-_STILL_FOUND = 10.0
-# How long it is remembered what was given to whom (seconds); longer than any request waits.
-_GIVEN_KNOWN = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """One question: a task's data under a version."""
-
-    project: str
-    version: str
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What is known of a request's tasks; `kept` holds answers by digest and grows as the others come in."""
 
-    bound: Bound
-    prompt: Prompt
-    version: str
-    tasks: tuple[Task | None, ...]
-    keys: tuple[_Key | None, ...]
+    spec: Spec
+    tasks: tuple[RunTask | None, ...]
     kept: dict[str, Kept]
 
+    @property
+    def missing(self) -> dict[str, RunTask]:
+        """The tasks without a known answer, by digest."""
+        return {task.digest: task for task in self.tasks if task and task.digest not in self.kept}
 
-@dataclass(slots=True)
-class _Run:
-    """What the questions of one request share: after a key, quota or model error no further calls are made."""
-
-    bound: Bound
-    prompt: Prompt
-    stopped: KeyRefused | None = None
+    @property
+    def alone(self) -> bool:
+        """Whether somebody may be waiting for this one task's page."""
+        return len(self.tasks) == 1
 
 
 class Batch:
@@ -72,18 +57,14 @@ class Batch:
         settings: Settings,
         store: Store,
         projects: Projects,
-        fetch: Fetch,
-        clock: Callable[[], float] = time.monotonic,
+        engine: Engine,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._store = store
         self._projects = projects
-        self._fetch = fetch
+        self._engine = engine
         self._clock = clock
-        self._asking: dict[_Key, asyncio.Task[Kept]] = {}
-        self._given: dict[_Key, float] = {}
-        # Twice the calls in flight: enough to keep every place taken, few enough to hold only their questions.
-        self._window = asyncio.Semaphore(2 * settings.llm_concurrency)
 
     async def answer(self, request: PredictRequest) -> list[Prediction | None]:
         """A prediction for each task, in order; None where there is none now."""
@@ -91,125 +72,115 @@ class Batch:
         try:
             # In a thread: what is done for ten thousand tasks at once must not hold up the loop.
             known = await asyncio.to_thread(self._look_up, request)
+            await self._ask_and_wait(known, began)
+            predictions = await asyncio.to_thread(self._give, known, began)
         except BackendError as exc:
             log.warning("batch project=%s tasks=%d: %s", request.project, len(request.tasks), exc.logged)
             return [None] * len(request.tasks)
-        alone = len(known.keys) == 1
-        await self._wait(known, began, self._settings.open_task_deadline if alone else self._settings.batch_deadline)
-        if alone:
-            await asyncio.sleep(max(0.0, _TWINS_MEET - (self._clock() - began)))
-        predictions = [self._give(key, known.kept, began) if key else None for key in known.keys]
         log.info(
             "batch project=%s version=%s tasks=%d answered=%d seconds=%.2f",
-            known.bound.key,
-            known.version,
+            known.spec.project,
+            known.spec.version,
             len(predictions),
             sum(prediction is not None for prediction in predictions),
             self._clock() - began,
         )
-        if not any(predictions) and any(key and self._given_since(key, began) for key in known.keys):
-            await asyncio.sleep(_HOST_STORES)
         return predictions
 
-    def _look_up(self, request: PredictRequest) -> "_Known":
+    def supersede(self, project: str, version: str) -> None:
+        """Begin no further calls for the host's batches that a newer version of their project has overtaken."""
+        for run in self._store.runs(UNFINISHED):
+            if run.spec.project == project and run.spec.source != "label" and run.spec.version != version:
+                self._store.set_run_state(run.id, "cancelled", SUPERSEDED, only=UNFINISHED)
+                log.info("run=%s project=%s cancelled: superseded", run.id, project)
+
+    def _look_up(self, request: PredictRequest) -> _Known:
         """What is known of the request's tasks before a model is asked."""
         bound = self._projects.bind(request.project, request.label_config)
-        prompt = bound.prompt()
-        version = bound.plan.version(prompt, bound.llm.model)
-        keys = tuple(_Key(bound.key, version, _digest(task)) if task else None for task in request.tasks)
-        kept = self._store.kept(bound.key, version, [key.digest for key in keys if key])
-        return _Known(bound, prompt, version, request.tasks, keys, dict(kept))
+        spec = _spec(bound, request.label_config)
+        tasks = tuple(RunTask(_digest(task), task) if task else None for task in request.tasks)
+        kept = self._store.kept(spec.project, spec.version, [task.digest for task in tasks if task])
+        return _Known(spec, tasks, dict(kept))
 
-    async def _wait(self, known: "_Known", began: float, patience: float) -> None:
-        """Ask for what is not known, and add what is answered within `patience` seconds."""
-        run = _Run(known.bound, known.prompt)
-        asking = {
-            key: self._ask(task, key, run)
-            for task, key in zip(known.tasks, known.keys, strict=True)
-            if task is not None and key is not None and key.digest not in known.kept
-        }
-        if asking:
-            await asyncio.wait(asking.values(), timeout=max(0.0, patience - (self._clock() - began)))
-        for key, answered in asking.items():
-            if answered.done() and not answered.cancelled() and answered.exception() is None:
-                known.kept[key.digest] = answered.result()
+    async def _ask_and_wait(self, known: _Known, began: float) -> None:
+        """Have asked what is not known, and add what is answered before the deadline."""
+        missing = known.missing
+        if missing:
+            await self._have_asked(known)
+            patience = self._settings.open_task_deadline if known.alone else self._settings.batch_deadline
+            questions = [Question(known.spec.project, known.spec.version, digest) for digest in missing]
+            at_hand = await self._engine.wait(questions, patience - (self._clock() - began))
+            known.kept.update(await asyncio.to_thread(self._kept, known.spec, missing))
+            known.kept.update({question.digest: kept for question, kept in at_hand.items()})
+        if known.alone:
+            await asyncio.sleep(max(0.0, _TWINS_MEET - (self._clock() - began)))
+            (task,) = known.tasks
+            if task and self._store.given_since(known.spec.project, known.spec.version, task.digest, began):
+                await asyncio.sleep(_HOST_STORES)
 
-    def _ask(self, task: Task, key: _Key, run: _Run) -> "asyncio.Task[Kept]":
-        """The one asking of this question, under way or begun now."""
-        under_way = self._asking.get(key)
-        if under_way is None:
-            under_way = self._asking[key] = asyncio.ensure_future(self._keep(task, key, run))
-            under_way.add_done_callback(lambda done: self._settled(key, done))
-        return under_way
+    async def _have_asked(self, known: _Known) -> None:
+        """Put the missing tasks into a run of their own, but for those that another run waits for; that one is woken."""
+        run = Run(uuid.uuid4().hex[:12], known.spec, "queued", created=self._clock())
+        mine = await asyncio.to_thread(self._add, run, known)
+        others = await asyncio.to_thread(self._others, known.spec, known.missing.keys() - mine)
+        if mine:
+            await self._engine.start(run.id)
+        for run_id in others:
+            await self._wake(run_id)
+        if known.alone:
+            for run_id, digests in {**others, run.id: mine}.items():
+                await self._engine.hurry(run_id, digests)
 
-    async def _keep(self, task: Task, key: _Key, run: _Run) -> Kept:
-        async with self._window:
-            kept = await self._outcome(task, key, run)
-        if _remembered(kept):
-            self._remember(key, kept)
-        return kept
+    def _add(self, run: Run, known: _Known) -> set[str]:
+        """Add the run; returns the digests that it is to ask for.
 
-    def _remember(self, key: _Key, kept: Kept) -> None:
-        try:
-            self._store.keep(key.project, key.version, kept)
-        except BackendError as exc:  # a full disk must not cost the answer that is at hand
-            log.error("batch project=%s: an answer could not be kept: %s", key.project, exc.logged)
+        What another run answered between our look and now is settled from its answer, and not asked again.
+        """
+        missing = known.missing
+        mine = {task.digest for task in self._store.add_run(run, tuple(missing.values()))}
+        answered = self._store.kept(known.spec.project, known.spec.version, mine) if mine else {}
+        if answered:
+            self._store.settle(run.id, [Settled(kept) for kept in answered.values()])
+            known.kept.update(answered)
+        return mine - answered.keys()
 
-    async def _outcome(self, task: Task, key: _Key, run: _Run) -> Kept:
-        try:
-            if run.stopped:
-                raise run.stopped
-            outcome = await self._predict(task, run)
-        except BackendError as exc:
-            return self._failed(exc, task, key, run)
-        if outcome.faults:
-            log.info("batch project=%s task=%s: %d controls left empty", key.project, task.id, len(outcome.faults))
-        prediction = Prediction(outcome.regions, None, key.version)
-        return Kept(key.digest, prediction.to_json(), " ".join(outcome.faults), False, time.time())
+    def _others(self, spec: Spec, digests: Collection[str]) -> dict[str, set[str]]:
+        """The tasks that other runs wait for, by run."""
+        by_run: dict[str, set[str]] = {}
+        if digests:
+            for digest, run_id in self._store.runs_waiting_for(spec.project, spec.version, digests).items():
+                by_run.setdefault(run_id, set()).add(digest)
+        return by_run
 
-    async def _predict(self, task: Task, run: _Run) -> Outcome:
-        patience = self._settings.task_deadline
-        return await predict(
-            run.bound.plan, task, run.prompt, run.bound.llm, self._fetch, lane="batch", patience=patience
-        )
+    async def _wake(self, run_id: str) -> None:
+        """A run that was paused is tried again when its tasks are asked for again."""
+        run = await asyncio.to_thread(self._store.run, run_id)
+        if run is not None and run.state == "paused":
+            await asyncio.to_thread(lambda: self._store.set_run_state(run_id, "queued", only=("paused",)))
+            await self._engine.start(run_id)
 
-    def _failed(self, exc: BackendError, task: Task, key: _Key, run: _Run) -> Kept:
-        if isinstance(exc, KeyRefused):
-            if run.stopped is None:
-                log.error("batch project=%s stopped: %s", key.project, exc.logged)
-            run.stopped = exc
-        else:
-            log.warning("batch project=%s task=%s failed: %s", key.project, task.id, exc.logged)
-        lasting = isinstance(exc, TaskError) and exc.lasting
-        return Kept(key.digest, None, exc.sentence, lasting, time.time())
+    def _kept(self, spec: Spec, digests: Collection[str]) -> dict[str, Kept]:
+        return self._store.kept(spec.project, spec.version, digests)
 
-    def _settled(self, key: _Key, done: "asyncio.Task[Kept]") -> None:
-        if not done.cancelled() and (bug := done.exception()) is not None:
-            log.error("batch project=%s: a task failed on a fault of ours", key.project, exc_info=bug)
-        elif not done.cancelled() and _remembered(done.result()):
-            asyncio.get_running_loop().call_later(_STILL_FOUND, self._asking.pop, key, None)
-            return
-        self._asking.pop(key, None)
-
-    def _give(self, key: _Key, kept: dict[str, Kept], began: float) -> Prediction | None:
-        """Hand a prediction over, unless another request that waited for it was given it."""
-        found = kept.get(key.digest)
-        if found is None or found.prediction is None or self._given_since(key, began):
-            return None
-        now = self._clock()
-        self._given.pop(key, None)
-        self._given[key] = now
-        while self._given and now - next(iter(self._given.values())) > _GIVEN_KNOWN:
-            del self._given[next(iter(self._given))]
-        return Prediction.from_json({**found.prediction, "model_version": key.version})
-
-    def _given_since(self, key: _Key, began: float) -> bool:
-        return key in self._given and self._given[key] >= began
+    def _give(self, known: _Known, began: float) -> list[Prediction | None]:
+        """Hand predictions over, but for those that another request which waited for them was given."""
+        spec = known.spec
+        answered = [digest for digest, kept in known.kept.items() if kept.prediction is not None]
+        mine = self._store.give(spec.project, spec.version, answered, began)
+        return [
+            _prediction(known.kept[task.digest], spec.version) if task and task.digest in mine else None
+            for task in known.tasks
+        ]
 
 
-def _remembered(kept: Kept) -> bool:
-    """Whether asking again would be in vain: answered, or failed for a lasting reason."""
-    return kept.prediction is not None or kept.lasting
+def _prediction(kept: Kept, version: str) -> Prediction:
+    return Prediction.from_json({**(kept.prediction or {}), "model_version": version})
+
+
+def _spec(bound: Bound, label_config: str) -> Spec:
+    prompt = bound.prompt()
+    version = bound.plan.version(prompt, bound.llm.model)
+    return Spec(bound.key, version, label_config, prompt, bound.plan.parameters)
 
 
 def _digest(task: Task) -> str:

@@ -11,6 +11,7 @@ from llm_backend.core.chat import LLM
 from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.core.overrides import Overrides, ProviderOverride
 from llm_backend.core.predictor import Parameters, Plan, make_plan
+from llm_backend.core.run import Spec
 from llm_backend.core.prompts import Origin, Prompt, Template, Texts, choose
 from llm_backend.settings import Settings
 
@@ -74,6 +75,11 @@ class Projects:
         overrides = Overrides.from_json(project.extra_params)
         plan = self._plan(label_config, self._parameters(overrides))
         return Bound(key, plan, self._models.llm(overrides.provider), overrides, project, self._settings.default_prompt)
+
+    def rebuild(self, spec: Spec) -> tuple[Plan, LLM]:
+        """The plan and the model of a run, with the provider that the project has now."""
+        overrides = Overrides.from_json(self._store.project(spec.project).extra_params)
+        return self._plan(spec.label_config, spec.parameters), self._models.llm(overrides.provider)
 
     def config(self, label_config: str) -> LabelingConfig:
         return self._configs.get(label_config, lambda: parse(label_config, self._settings.prompt_prefix))

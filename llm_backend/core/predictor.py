@@ -212,7 +212,9 @@ def _settled(plan: Plan, reading: Reading, held: Sequence[Region], usage: Usage)
     faults = reading.faults
     regions = tuple(region for region in shown_regions(plan.controls, whole) if region not in held)
     if faults and (not regions or any(reading.asked[key].output.required for key in faults)):
-        raise AnswerError(" ".join(dict.fromkeys(faults.values())))
+        failure = AnswerError(" ".join(dict.fromkeys(faults.values())))
+        failure.usage = usage
+        raise failure
     return Outcome(regions, tuple(dict.fromkeys(faults.values())), usage)
 
 

@@ -1,0 +1,54 @@
+"""How is one task of a run asked, wherever the run is worked on?"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from llm_backend.adapters.store import Kept, Settled
+from llm_backend.backend.projects import Projects
+from llm_backend.core.chat import Usage
+from llm_backend.core.inputs import Fetch
+from llm_backend.core.predictor import Outcome, predict
+from llm_backend.core.run import RunTask, Spec
+from llm_backend.core.wire import Prediction
+from llm_backend.errors import BackendError, KeyRefused, TaskError
+from llm_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Asker:
+    """Asks for the tasks of runs; its `ask` is an engine's `Work`."""
+
+    def __init__(
+        self, settings: Settings, projects: Projects, fetch: Fetch, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._settings = settings
+        self._projects = projects
+        self._fetch = fetch
+        self._clock = clock
+
+    async def ask(self, spec: Spec, run_task: RunTask) -> Settled:
+        """Ask for one task; its failure is an answer, too.
+
+        Raises:
+            KeyRefused: Key, rights, quota or model: no task of the run would fare better.
+        """
+        try:
+            outcome = await self._outcome(spec, run_task)
+        except KeyRefused:
+            raise
+        except BackendError as exc:
+            log.warning("batch project=%s task=%s failed: %s", spec.project, run_task.task.id, exc.logged)
+            lasting = isinstance(exc, TaskError) and exc.lasting
+            return Settled(Kept(run_task.digest, None, exc.sentence, lasting, self._clock()), exc.usage or Usage())
+        prediction = Prediction(outcome.regions, None, spec.version).to_json()
+        reason = " ".join(outcome.faults)
+        return Settled(Kept(run_task.digest, prediction, reason, False, self._clock()), outcome.usage)
+
+    async def _outcome(self, spec: Spec, run_task: RunTask) -> Outcome:
+        plan, llm = self._projects.rebuild(spec)
+        patience = self._settings.task_deadline
+        return await predict(plan, run_task.task, spec.prompt, llm, self._fetch, lane="batch", patience=patience)
+
+
