@@ -14,8 +14,9 @@ from llm_backend.errors import PromptError
 
 Origin = Literal["annotator", "draft", "manager", "saved", "default", "config"]
 
-# Only `{identifier}` can be a field; every other brace is literal text, and so is `{{identifier}}`.
-_FIELD = re.compile(r"\{\{([^\W\d]\w*)\}\}|\{([^\W\d]\w*)\}")
+# Only `{identifier}` can be a field. Every other brace is literal text, and so is `{{identifier}}`; of these, the
+# second group catches what somebody may have meant as a field.
+_FIELD = re.compile(r"""\{([^\W\d]\w*)\}|\{(\{[^\W\d]\w*\}|[^{}\n"']{0,64})\}""")
 # How alike a misspelt name must be to a real one (difflib's ratio) to count as a slip of the pen; shorter names are
 # too often LaTeX, and names by the hundred are not slips.
 _CLOSE = 0.75
@@ -59,7 +60,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt filled for a task; `literal` are the names in braces that stayed as they were."""
+    """A prompt filled for a task; `literal` is what stood in braces and stayed as it was, JSON left aside."""
 
     text: str
     literal: tuple[str, ...] = ()
@@ -173,17 +174,17 @@ def _fill(called: str, text: str, task: _Fields) -> _Filled:
         called: What the text is, as an error calls it.
     """
     words: dict[str, str | None] = {}
+    literal: dict[str, None] = {}
     room = _LONGEST
 
     def word(found: re.Match[str]) -> str:
         nonlocal room
-        name = found.group(2)
-        if name is None:
-            return found.group()
-        if name not in words:
+        name, other = found.groups()
+        if name is not None and name not in words:
             words[name] = task.value(name)
-        told = words[name]
+        told = None if name is None else words[name]
         if told is None:
+            literal[other if name is None else name] = None
             return found.group()
         room -= len(told)
         if room < 0:
@@ -191,9 +192,9 @@ def _fill(called: str, text: str, task: _Fields) -> _Filled:
         return told
 
     filled = _FIELD.sub(word, text)
-    unknown = tuple(name for name, told in words.items() if told is None)
+    unknown = [name for name, told in words.items() if told is None]
     _refuse_slips(called, unknown, task)
-    return _Filled(filled, words.keys() - set(unknown), unknown)
+    return _Filled(filled, words.keys() - set(unknown), tuple(literal))
 
 
 def _refuse_slips(called: str, unknown: Sequence[str], task: _Fields) -> None:

@@ -138,8 +138,9 @@ def test_every_other_brace_is_left_as_it_stands(prompt: str) -> None:
     assert fill(prompt, template=INTERNAL).text == f"Source Text: It whistles.\n\nTask Directive: {prompt}"
 
 
-def test_names_that_stayed_as_they_were_are_told_once() -> None:
-    assert fill(r"\frac{a}{b} {a} {{review}} {review}").literal == ("a", "b")
+def test_what_stayed_in_braces_is_told_once_and_json_is_not() -> None:
+    prompt = r'\frac{a}{b} {a} {review} {{review}} {text.upper} {0} {} {"label": "x"}'
+    assert fill(prompt).literal == ("a", "b", "{review}", "text.upper", "0", "")
 
 
 @pytest.mark.parametrize("template", [PLAIN, INTERNAL], ids=["plain", "internal"])
