@@ -67,15 +67,22 @@ def serve(settings: Settings, host: str = "0.0.0.0", port: int = 9090, llm: LLM 
     Raises:
         SettingsError: Something that the settings name cannot be used.
     """
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+    _log_to_stderr(settings.log_level)
     open_services(
         settings, llm
     ).close()  # what cannot work is told here, once, not by a worker that dies and dies again
     _say_what_is_not_believed(settings)
     log.info("serving on http://%s:%s with %s", host, port, llm.model if llm else settings.model)
     _Server(settings, host, port, llm).run()
+
+
+def _log_to_stderr(level: str) -> None:
+    """Write our own log at this level, and of the libraries only warnings.
+
+    The HTTP client tells of every request with its whole URL; gateways let the path hold the key.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("llm_backend").setLevel(level)
 
 
 def _say_what_is_not_believed(settings: Settings) -> None:
