@@ -78,9 +78,6 @@ class Inputs:
     seen: tuple[Seen, ...]
     data: Mapping[str, JSON]
 
-    def of(self, name: str) -> Seen | None:
-        return next((seen for seen in self.seen if seen.name == name), None)
-
     @property
     def text(self) -> str:
         """All sources in words, headed by their names if there are several."""

@@ -176,9 +176,6 @@ class LabelingConfig:
         """Whether it neither shows nor asks anything, as in a project that was just made."""
         return not self.outputs and not self.objects and self.prompt is None
 
-    def source(self, name: str) -> Source | None:
-        return next((source for source in self.sources if source.name == name), None)
-
 
 def parse(xml: str, prompt_prefix: str = "prompt") -> LabelingConfig:
     """Read a labeling config.

@@ -1,6 +1,7 @@
 """What did the manager set for this project? (`extra_params`)"""
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
@@ -11,7 +12,7 @@ from llm_backend.errors import RequestError
 
 T = TypeVar("T")
 
-_PROVIDERS = ("openai", "azure", "ollama")
+_AZURE_VERSION = re.compile(r"v1|\d{4}-\d{2}-\d{2}(-preview)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Overrides:
                 raise RequestError(f'The extra parameters have "{name}"; did you mean "{close[0]}"?')
         return cls(
             prompt=_read(raw, "prompt", _text, "a text"),
-            model=_read(raw, "model", _text, "a model's name"),
+            model=_read(raw, "model", _name, "a model's name"),
             temperature=_read(raw, "temperature", _temperature, "a number from 0 to 2"),
             num_responses=_read(raw, "num_responses", _count, "a whole number from 1 to 20"),
             provider=_read(raw, "provider", _provider, _PROVIDER_SHAPE),
@@ -83,6 +84,13 @@ def _text(value: JSON) -> str:
     return value
 
 
+def _name(value: JSON) -> str:
+    name = _text(value).strip()
+    if not name:
+        raise ValueError
+    return name
+
+
 def _temperature(value: JSON) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
         raise ValueError
@@ -96,18 +104,22 @@ def _count(value: JSON) -> int:
 
 
 def _provider(value: JSON) -> ProviderOverride:
-    if not isinstance(value, Mapping) or not all(isinstance(part, str) for part in value.values()):
+    if not isinstance(value, Mapping) or set(value) - {part.name for part in fields(ProviderOverride)}:
         raise TypeError
-    if unknown := set(value) - {part.name for part in fields(ProviderOverride)}:
-        raise ValueError(unknown)
-    made = ProviderOverride(**value)
-    if made.provider not in _PROVIDERS or (made.base_url and urlsplit(made.base_url).scheme not in ("http", "https")):
-        raise ValueError
+    made = ProviderOverride(**{name: _text(part).strip() for name, part in value.items()})
     lacking = {
         "openai": not (made.api_key or made.base_url),
         "azure": not (made.api_key and made.base_url and made.azure_deployment),
         "ollama": not made.base_url,
     }
-    if lacking[made.provider]:
+    if lacking.get(made.provider, True) or not _AZURE_VERSION.fullmatch(made.azure_version):
+        raise ValueError
+    if made.base_url and not _is_plain_url(made.base_url):
         raise ValueError
     return made
+
+
+def _is_plain_url(url: str) -> bool:
+    """Whether it is an http(s) URL without user and password in it."""
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0

@@ -3,8 +3,9 @@
 import difflib
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Literal
 
 from llm_backend.core.inputs import Inputs, Seen, as_text
@@ -13,10 +14,17 @@ from llm_backend.errors import PromptError
 
 Origin = Literal["annotator", "draft", "manager", "saved", "default", "config"]
 
-# Only `{identifier}` can be a field; every other brace is literal text.
-_FIELD = re.compile(r"\{([^\W\d]\w*)\}")
-# How alike a misspelt name must be to a real one (difflib's ratio) to count as a slip of the pen.
+# Only `{identifier}` can be a field. Every other brace is literal text, and so is `{{identifier}}`; of these, the
+# second group catches what somebody may have meant as a field.
+_FIELD = re.compile(r"""\{([^\W\d]\w*)\}|\{(\{[^\W\d]\w*\}|[^{}\n"']{0,64})\}""")
+# How alike a misspelt name must be to a real one (difflib's ratio) to count as a slip of the pen; shorter names are
+# too often LaTeX, and names by the hundred are not slips.
 _CLOSE = 0.75
+_LEAST_SLIP, _MOST_SLIP, _MOST_SLIPS = 3, 64, 100
+# In characters: far more than any model reads, and still little for a server's memory.
+_LONGEST = 10_000_000
+# How many of a task's fields an error names.
+_MOST_LISTED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt filled for a task; `literal` are the names in braces that stayed as they were."""
+    """A prompt filled for a task; `literal` is what stood in braces and stayed as it was, JSON left aside."""
 
     text: str
     literal: tuple[str, ...] = ()
@@ -86,44 +94,64 @@ def render(prompt: Prompt, inputs: Inputs, labels: str, template: Template) -> R
     the fields on show goes through the template, or gets the sources appended. Values are never read again.
 
     Raises:
-        PromptError: A field is misspelt; the sentence lists what the task has.
+        PromptError: A field is misspelt (the sentence lists what the task has), or the filled prompt is endless.
     """
-    known = _Known(inputs, labels)
-    text, named, literal = _fill(prompt.text, known.value, known.names)
-    if known.cover(named) or not inputs.text:
-        return Rendered(text, literal)
+    task = _Fields(inputs, {}, {"text": inputs.text, "labels": labels})
+    filled = _fill("prompt", prompt.text, task)
+    if not inputs.text or task.shown_by(filled.named):
+        return Rendered(filled.text, filled.literal)
     if not template.internal:
-        return Rendered(f"{text}\n\n{inputs.text}", literal)
-    own = {"prompt": text, "text": inputs.text}
-    whole, used, _ = _fill(template.text, lambda name: own.get(name) or known.value(name), {*known.names, *own})
-    if "text" not in used and not known.cover(used):
-        whole = f"{whole}\n\n{inputs.text}"
-    return Rendered(whole, literal)
+        return Rendered(f"{filled.text}\n\n{inputs.text}", filled.literal)
+    task = _Fields(inputs, {"prompt": filled.text, "text": inputs.text}, {"labels": labels})
+    whole = _fill("prompt template", template.text, task)
+    if task.shown_by(whole.named):
+        return Rendered(whole.text, filled.literal)
+    return Rendered(f"{whole.text}\n\n{inputs.text}", filled.literal)
 
 
-class _Known:
-    """What a field name stands for in this task."""
+@dataclass(frozen=True)
+class _Fields:
+    """What a field's name stands for in this task.
 
-    def __init__(self, inputs: Inputs, labels: str) -> None:
-        self._inputs = inputs
-        self._own = {"text": inputs.text, "labels": labels}
-        self._shown = {next(iter(seen.fields)): seen for seen in inputs.seen if len(seen.fields) == 1}
+    Attributes:
+        ours: Words of ours that count before the task's data.
+        fallback: Words of ours that count where the task has no such field.
+    """
+
+    inputs: Inputs
+    ours: Mapping[str, str]
+    fallback: Mapping[str, str]
 
     @property
-    def names(self) -> set[str]:
-        return {*self._inputs.data, *self._own}
+    def names(self) -> Set[str]:
+        return {*self.ours, *self.inputs.data, *self.fallback}
+
+    @property
+    def listed(self) -> str:
+        """What the task has, as an error lists it."""
+        names = [f"{{{name}}}" for name in sorted(self.inputs.data) if name.isidentifier()]
+        if len(names) > _MOST_LISTED:
+            return f"{', '.join(names[:_MOST_LISTED])} and {len(names) - _MOST_LISTED} more"
+        return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part) or "no fields"
+
+    @cached_property
+    def _whole(self) -> Mapping[str, Seen]:
+        return {seen.whole: seen for seen in self.inputs.seen if seen.whole}
 
     def value(self, name: str) -> str | None:
-        if name in self._inputs.data:
-            seen = self._shown.get(name)
-            return _as_shown(seen) if seen else as_text(self._inputs.data[name])
-        return self._own.get(name)
+        """The words for a name, as the task shows them; None for a name that is not known."""
+        if name in self.ours:
+            return self.ours[name]
+        if name not in self.inputs.data:
+            return self.fallback.get(name)
+        seen = self._whole.get(name)
+        return _as_shown(seen) if seen else as_text(self.inputs.data[name])
 
-    def cover(self, named: set[str]) -> bool:
-        """Whether the names bring in any of the data on show."""
-        if "text" in named and "text" not in self._inputs.data:
+    def shown_by(self, named: Set[str]) -> bool:
+        """Whether these names bring in any of the data on show."""
+        if "text" in named and ("text" in self.ours or "text" not in self.inputs.data):
             return True
-        return any(seen.fields & named and seen.text for seen in self._inputs.seen)
+        return any(seen.fields & named and seen.text for seen in self.inputs.seen)
 
 
 def _as_shown(seen: Seen) -> str:
@@ -132,31 +160,51 @@ def _as_shown(seen: Seen) -> str:
     return f"(the attached {seen.tag.lower()})" if seen.media or seen.parts else ""
 
 
-def _fill(
-    text: str, value: Callable[[str], str | None], names: set[str]
-) -> tuple[str, set[str], tuple[str, ...]]:
-    named: set[str] = set()
-    literal: list[str] = []
-
-    def replace(match: re.Match[str]) -> str:
-        name = match.group(1)
-        found = value(name)
-        if found is not None:
-            named.add(name)
-            return found
-        _refuse_a_slip(name, names)
-        literal.append(name)
-        return match.group()
-
-    return _FIELD.sub(replace, text), named, tuple(dict.fromkeys(literal))
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    text: str
+    named: Set[str]
+    literal: tuple[str, ...]
 
 
-def _refuse_a_slip(name: str, names: set[str]) -> None:
-    by_lower = {known.lower(): known for known in names}
-    if len(name) < 3 or not difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_CLOSE):
-        return
-    fields = " and ".join(f"{{{known}}}" for known in sorted(names - {"text", "labels"})) or "no fields"
-    raise PromptError(f"The prompt uses {{{name}}}; the task has {fields}. {{text}} and {{labels}} always work.")
+def _fill(called: str, text: str, task: _Fields) -> _Filled:
+    """Put the fields' words in the place of their names, in one pass.
+
+    Args:
+        called: What the text is, as an error calls it.
+    """
+    words: dict[str, str | None] = {}
+    literal: dict[str, None] = {}
+    room = _LONGEST
+
+    def word(found: re.Match[str]) -> str:
+        nonlocal room
+        name, other = found.groups()
+        if name is not None and name not in words:
+            words[name] = task.value(name)
+        told = None if name is None else words[name]
+        if told is None:
+            literal[other if name is None else name] = None
+            return found.group()
+        room -= len(told)
+        if room < 0:
+            raise PromptError(f"The {called}, filled, has over {_LONGEST:,} characters; name each field once.")
+        return told
+
+    filled = _FIELD.sub(word, text)
+    unknown = [name for name, told in words.items() if told is None]
+    _refuse_slips(called, unknown, task)
+    return _Filled(filled, words.keys() - set(unknown), tuple(literal))
+
+
+def _refuse_slips(called: str, unknown: Sequence[str], task: _Fields) -> None:
+    known = {name.lower() for name in task.names}
+    for name in unknown[:_MOST_SLIPS]:
+        likely = _LEAST_SLIP <= len(name) <= _MOST_SLIP
+        if likely and difflib.get_close_matches(name.lower(), known, n=1, cutoff=_CLOSE):
+            raise PromptError(
+                f"The {called} uses {{{name}}}; the task has {task.listed}. {{text}} and {{labels}} always work."
+            )
 
 
 def labels_in_words(by_control: Mapping[str, tuple[str, ...]]) -> str:

@@ -1,9 +1,10 @@
 """What does Label Studio say to us, and we to it, in JSON?"""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from llm_backend.errors import RequestError
@@ -41,7 +42,6 @@ class Region:
     def from_json(cls, raw: Mapping[str, JSON]) -> "Region":
         value = raw.get("value")
         item_index = raw.get("item_index")
-        score = raw.get("score")
         return cls(
             from_name=str(raw.get("from_name") or ""),
             to_name=str(raw.get("to_name") or ""),
@@ -49,7 +49,7 @@ class Region:
             value=value if isinstance(value, Mapping) else {},
             id=_text_or_none(raw.get("id")),
             origin=_text_or_none(raw.get("origin")),
-            score=float(score) if isinstance(score, int | float) and not isinstance(score, bool) else None,
+            score=_number_or_none(raw.get("score")),
             item_index=item_index if type(item_index) is int else None,
         )
 
@@ -76,7 +76,8 @@ class Prediction:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, JSON]) -> "Prediction":
-        return cls(_regions(raw.get("result")), raw.get("score"), raw.get("model_version"))
+        version = _text_or_none(raw.get("model_version"))
+        return cls(_regions(raw.get("result")), _number_or_none(raw.get("score")), version)
 
     def to_json(self) -> dict[str, JSON]:
         raw: dict[str, JSON] = {"result": [region.to_json() for region in self.result], "score": self.score}
@@ -149,7 +150,9 @@ class PredictRequest:
             raise RequestError(f'"tasks" must be a list of tasks; found {_kind(tasks)}.')
         config = body.get("label_config")
         if not isinstance(config, str):
-            raise RequestError(f'"label_config" must be the project\'s labeling config, as text; found {_kind(config)}.')
+            raise RequestError(
+                f'"label_config" must be the project\'s labeling config, as text; found {_kind(config)}.'
+            )
         params = body.get("params")
         context = params.get("context") if isinstance(params, Mapping) else None
         return cls(
@@ -223,17 +226,22 @@ class WebhookEvent:
 def project_key(project: JSON) -> str | None:
     """The key that /setup and /predict use, rebuilt from a webhook's `project` object.
 
-    The host makes it of the id and the whole seconds of `created_at`.
+    The host makes it of the id and the whole seconds of `created_at`; None where these are not told.
     """
     if isinstance(project, str):
-        return project
-    if not isinstance(project, Mapping) or not isinstance(project.get("created_at"), str):
+        return project or None
+    if not isinstance(project, Mapping):
+        return None
+    ident, created_at = project.get("id"), project.get("created_at")
+    if type(ident) is not int or not isinstance(created_at, str):
         return None
     try:
-        made = datetime.fromisoformat(project["created_at"])
+        made = datetime.fromisoformat(created_at)
     except ValueError:
         return None
-    return f"{project.get('id')}.{int(made.timestamp())}"
+    if made.tzinfo is None:
+        made = made.replace(tzinfo=UTC)
+    return f"{ident}.{int(made.timestamp())}"
 
 
 def _label_config(project: JSON) -> str:
@@ -247,13 +255,13 @@ def extra_params(raw: JSON) -> Mapping[str, JSON]:
     Raises:
         RequestError: The text is not JSON, or not an object.
     """
-    if raw is None or raw == "":
-        return {}
     if isinstance(raw, str):
         try:
-            raw = json.loads(raw)
-        except ValueError as exc:
-            raise RequestError(f'The extra parameters are not JSON ({exc}); write for example {{"model": "gpt-5.4-mini"}}.') from exc
+            raw = json.loads(raw) if raw.strip() else None
+        except (ValueError, RecursionError) as exc:
+            raise RequestError(
+                f'The extra parameters are not JSON ({exc}); write for example {{"model": "gpt-5.4-mini"}}.'
+            ) from exc
     if raw is None:
         return {}
     if not isinstance(raw, Mapping):
@@ -287,6 +295,17 @@ def _object(raw: JSON) -> Mapping[str, JSON]:
     if not isinstance(raw, Mapping):
         raise RequestError(f"The body must be a JSON object; found {_kind(raw)}.")
     return raw
+
+
+def _number_or_none(raw: JSON) -> float | None:
+    """A number that JSON can carry on; None for everything else, such as NaN."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return None
+    try:
+        number = float(raw)
+    except OverflowError:  # a whole number of more than 300 digits
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _text_or_none(raw: JSON) -> str | None:

@@ -1,6 +1,7 @@
 """Which call is it, may it be made, and how is it answered? The Flask application."""
 
 import hmac
+import json
 import logging
 from typing import Any
 
@@ -62,7 +63,8 @@ def _body() -> Any:
         RequestError: It is not JSON.
     """
     try:
-        return request.get_json(force=True)
+        # Not `request.get_json`, which holds on to text and JSON until a batch has been answered.
+        return json.loads(request.get_data(cache=False))
     except RequestEntityTooLarge:
         raise
     except (HTTPException, ValueError, RecursionError) as exc:

@@ -346,12 +346,6 @@ def test_a_task_with_nothing_to_see_is_blank(data: dict[str, Any], blank: bool) 
     assert read(config, data).blank is blank
 
 
-def test_a_source_is_found_by_name() -> None:
-    inputs = read(parse('<View><Text name="t" value="$t"/></View>'), {"t": "x"})
-    assert inputs.of("t") is inputs.seen[0]
-    assert inputs.of("u") is None
-
-
 PICTURES = parse('<View><Text name="t" value="$t"/><Image name="a" value="$a"/><Image name="b" value="$b"/></View>')
 TASK = {"t": "words", "a": ["a1", "a2"], "b": "b1"}
 
