@@ -8,6 +8,7 @@ Every error that a person may read is a sentence: what was found, what was expec
     │   ├── BodyTooLarge       413
     │   └── LabelingError      400    a labeling config that cannot work
     ├── NotAllowed             401    the caller did not show who it is
+    ├── UnknownRun, UnknownProject 404
     ├── StoreError             503    what we remember cannot be written or read now (a full disk, say)
     ├── TaskError                     one task failed; its neighbours do not
     │   ├── InputError                the task lacks what the config shows
@@ -82,6 +83,13 @@ class NotAllowed(BackendError):
 
 class UnknownRun(BackendError):
     """There is no such run, or no more."""
+
+    status = 404
+    lasting = True
+
+
+class UnknownProject(BackendError):
+    """Nothing is known of such a project."""
 
     status = 404
     lasting = True

@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).parents[1] / "llm_backend"
 ROOMS = (
     *("errors", "settings"),
     *("core.wire", "core.chat", "core.markup", "core.labeling", "core.inputs", "core.controls", "core.prompts"),
-    *("core.overrides", "core.forms", "core.answers", "core.predictor"),
+    *("core.overrides", "core.forms", "core.answers", "core.predictor", "core.run"),
     *("adapters.addresses", "adapters.limits", "adapters.providers", "adapters.host", "adapters.pictures"),
-    *("adapters.media", "adapters.store"),
+    *("adapters.media", "adapters.store", "adapters.runs"),
     *("backend", "services"),
     *("web", "demo", "cli", "__main__"),
 )

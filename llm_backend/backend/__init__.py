@@ -8,6 +8,7 @@ from llm_backend.adapters.store import Store
 from llm_backend.backend.batch import Batch
 from llm_backend.backend.interactive import NOTICE_PREFIX, Interactive
 from llm_backend.backend.jobs import Jobs
+from llm_backend.backend.known import KnownProjects
 from llm_backend.backend.projects import Models, Projects
 from llm_backend.backend.work import Asker
 from llm_backend.core.inputs import Fetch
@@ -34,8 +35,9 @@ class Backend:
         self._projects = projects
         self._interactive = Interactive(settings, store, projects, fetch)
         self._batch = Batch(settings, store, projects, engine)
-        self.jobs = Jobs(store, engine)
         self._versions: dict[str, str] = {}
+        self.jobs = Jobs(store, engine)
+        self.known = KnownProjects(store, settings.default_prompt, self._versions)
         self._lock = threading.Lock()
 
     def setup(self, request: SetupRequest) -> str:

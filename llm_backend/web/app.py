@@ -1,9 +1,7 @@
 """Which call is it, may it be made, and how is it answered? The Flask application."""
 
 import hmac
-import json
 import logging
-from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -12,7 +10,9 @@ from llm_backend.core.wire import PredictRequest, SetupRequest, WebhookEvent, an
 from llm_backend.errors import BackendError, BodyTooLarge, NotAllowed, RequestError
 from llm_backend.services import Services
 from llm_backend.settings import Settings
+from llm_backend.web.bodies import read_body
 from llm_backend.web.paths import Prefixed
+from llm_backend.web.steering import steering
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ def create_app(services: Services) -> Flask:
     app.wsgi_app = Prefixed(app.wsgi_app, settings.url_secret)  # type: ignore[method-assign]
     _guard(app, settings)
     _explain(app, settings)
+    app.register_blueprint(steering(services))
 
     @app.get("/")
     @app.get("/health")
@@ -36,16 +37,16 @@ def create_app(services: Services) -> Flask:
 
     @app.post("/setup")
     def setup() -> Response:
-        return jsonify(model_version=backend.setup(SetupRequest.from_json(_body())))
+        return jsonify(model_version=backend.setup(SetupRequest.from_json(read_body())))
 
     @app.post("/predict")
     def predict() -> Response:
-        asked = PredictRequest.from_json(_body())
+        asked = PredictRequest.from_json(read_body())
         return jsonify(answers_to_json(loop.run(backend.predict(asked))))
 
     @app.post("/webhook")
     def webhook() -> Response:
-        event = WebhookEvent.from_json(_body())
+        event = WebhookEvent.from_json(read_body())
         backend.webhook(event)
         return jsonify(status="ok")
 
@@ -54,21 +55,6 @@ def create_app(services: Services) -> Flask:
         return jsonify(versions=backend.versions())
 
     return app
-
-
-def _body() -> Any:
-    """The request's JSON, whatever its content type says.
-
-    Raises:
-        RequestError: It is not JSON.
-    """
-    try:
-        # Not `request.get_json`, which holds on to text and JSON until a batch has been answered.
-        return json.loads(request.get_data(cache=False))
-    except RequestEntityTooLarge:
-        raise
-    except (HTTPException, ValueError, RecursionError) as exc:
-        raise RequestError("The body is not JSON.") from exc
 
 
 def _guard(app: Flask, settings: Settings) -> None:

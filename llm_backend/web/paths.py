@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable, Iterable
 from typing import Any
 
-DOORS = frozenset(("health", "setup", "predict", "webhook", "versions"))
+DOORS = frozenset(("health", "setup", "predict", "webhook", "versions", "jobs", "projects"))
 
 Environ = dict[str, Any]
 WSGI = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]

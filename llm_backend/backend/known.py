@@ -1,0 +1,99 @@
+"""Which projects are known, which prompt is in force in each, and where did it come from?"""
+
+from dataclasses import dataclass
+
+from llm_backend.adapters.store import Project, Store
+from llm_backend.core.overrides import Overrides
+from llm_backend.errors import RequestError, UnknownProject
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProject:
+    """A project as a person sees it. Nothing secret is in it.
+
+    Attributes:
+        prompt: The prompt that batches are asked with; "" where the labeling config itself is the instruction.
+        origin: `manager` (extra parameters), `pinned`, `submitted`, `used`, `default` (DEFAULT_PROMPT) or `config`.
+        version: What /setup answered last, if this process heard it.
+        updated: Seconds since 1970.
+    """
+
+    key: str
+    prompt: str
+    origin: str
+    version: str
+    hostname: str
+    updated: float
+
+
+class KnownProjects:
+    """The projects, as a person sees and steers them."""
+
+    def __init__(self, store: Store, default_prompt: str, versions: dict[str, str]) -> None:
+        self._store = store
+        self._default = default_prompt
+        self._versions = versions
+
+    def list(self) -> tuple[KnownProject, ...]:
+        """All projects, the last changed first."""
+        return tuple(self._seen(project) for project in self._store.projects())
+
+    def show(self, key: str) -> KnownProject:
+        """One project.
+
+        Raises:
+            UnknownProject: Nothing is known of it.
+        """
+        project = self._store.project(key)
+        if not project.updated:
+            raise UnknownProject(f"There is no project {key}; one is known by the whole key that Label Studio sends.")
+        return self._seen(project)
+
+    def pin(self, key: str, prompt: str) -> KnownProject:
+        """Fix a project's prompt, so that no submission replaces it.
+
+        Raises:
+            UnknownProject: Nothing is known of the project.
+            RequestError: The prompt holds no words.
+        """
+        self.show(key)
+        if not prompt.strip():
+            raise RequestError('A prompt to pin must hold words; send {"prompt": "..."}, or reset it.')
+        self._store.pin_prompt(key, prompt.strip())
+        return self.show(key)
+
+    def reset(self, key: str) -> KnownProject:
+        """Forget a project's saved prompt, pinned or not.
+
+        Raises:
+            UnknownProject: Nothing is known of the project.
+        """
+        self.show(key)
+        self._store.reset_prompt(key)
+        return self.show(key)
+
+    def forget(self, key: str) -> None:
+        """Remove a project and all its texts, answers and runs.
+
+        Raises:
+            UnknownProject: Nothing is known of the project.
+        """
+        self.show(key)
+        self._store.forget(key)
+        self._versions.pop(key, None)
+
+    def _seen(self, project: Project) -> KnownProject:
+        prompt, origin = self._in_force(project)
+        version = self._versions.get(project.key, "")
+        return KnownProject(project.key, prompt, origin, version, project.hostname, project.updated)
+
+    def _in_force(self, project: Project) -> tuple[str, str]:
+        try:
+            managers = Overrides.from_json(project.extra_params).prompt
+        except RequestError:  # parameters that /setup has refused since
+            managers = None
+        if managers and managers.strip():
+            return managers, "manager"
+        if project.prompt:
+            return project.prompt, "pinned" if project.pinned else project.prompt_origin
+        return (self._default, "default") if self._default else ("", "config")

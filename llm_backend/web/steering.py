@@ -1,0 +1,137 @@
+"""How are runs and projects seen and steered over HTTP? `/jobs` and `/projects`, in JSON."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, cast, get_args
+
+from flask import Blueprint, Response, jsonify, request
+
+from llm_backend.backend.known import KnownProject
+from llm_backend.core.run import TASK_STATES, Run, RunState, TaskState
+from llm_backend.errors import RequestError
+from llm_backend.services import Services
+from llm_backend.web.bodies import read_body
+
+_RUN_STATES: tuple[RunState, ...] = get_args(RunState)
+_MOST_TASKS = 1000
+
+
+def steering(services: Services) -> Blueprint:
+    """The doors for people and scripts."""
+    doors = Blueprint("steering", __name__)
+    jobs, projects, loop = services.backend.jobs, services.backend.known, services.loop
+
+    @doors.get("/jobs")
+    def list_jobs() -> Response:
+        states = cast("list[RunState]", _named("state", _RUN_STATES))
+        return jsonify(jobs=[run_json(run) for run in jobs.list(states, _number("most", 100))])
+
+    @doors.get("/jobs/<run_id>")
+    def show_job(run_id: str) -> Response:
+        states = cast("list[TaskState]", _named("state", TASK_STATES) or ["failed"])
+        tasks = jobs.tasks(run_id, states, _MOST_TASKS, _number("after", -1))
+        told = [{"task": task.task_id, "state": task.state, "reason": task.reason} for task in tasks]
+        return jsonify(**run_json(jobs.show(run_id)), tasks=told)
+
+    @doors.post("/jobs/<run_id>/cancel")
+    def cancel_job(run_id: str) -> Response:
+        return jsonify(run_json(loop.run(jobs.cancel(run_id))))
+
+    @doors.post("/jobs/<run_id>/retry")
+    def retry_job(run_id: str) -> Response:
+        return jsonify(run_json(loop.run(jobs.retry(run_id))))
+
+    @doors.get("/projects")
+    def list_projects() -> Response:
+        return jsonify(projects=[project_json(project) for project in projects.list()])
+
+    @doors.get("/projects/<key>")
+    def show_project(key: str) -> Response:
+        return jsonify(project_json(projects.show(key)))
+
+    @doors.post("/projects/<key>/pin")
+    def pin_prompt(key: str) -> Response:
+        body = read_body()
+        prompt = body.get("prompt") if isinstance(body, Mapping) else None
+        return jsonify(project_json(projects.pin(key, prompt if isinstance(prompt, str) else "")))
+
+    @doors.post("/projects/<key>/reset")
+    def reset_prompt(key: str) -> Response:
+        return jsonify(project_json(projects.reset(key)))
+
+    @doors.delete("/projects/<key>")
+    def forget_project(key: str) -> Response:
+        projects.forget(key)
+        return jsonify(forgotten=key)
+
+    return doors
+
+
+def run_json(run: Run, now: float | None = None) -> dict[str, Any]:
+    """A run as /jobs tells of it; times in ISO 8601, `eta` in seconds or null."""
+    return {
+        "id": run.id,
+        "project": run.spec.project,
+        "version": run.spec.version,
+        "source": run.spec.source,
+        "state": run.state,
+        "reason": run.reason,
+        "total": run.total,
+        **{state: run.counts.get(state, 0) for state in TASK_STATES},
+        "created": _iso(run.created),
+        "started": _iso(run.started),
+        "finished": _iso(run.finished),
+        "eta": eta(run, datetime.now(UTC).timestamp() if now is None else now),
+        "calls": run.usage.calls,
+        "prompt_tokens": run.usage.prompt_tokens,
+        "completion_tokens": run.usage.completion_tokens,
+    }
+
+
+def eta(run: Run, now: float) -> float | None:
+    """Seconds until a running run ends, if it goes on as it went so far."""
+    settled = run.counts.get("done", 0) + run.counts.get("failed", 0)
+    if run.state != "running" or not settled or not run.started:
+        return None
+    return round(run.waiting * (now - run.started) / settled, 1)
+
+
+def project_json(project: KnownProject) -> dict[str, Any]:
+    """A project as /projects tells of it."""
+    return {
+        "key": project.key,
+        "prompt": project.prompt,
+        "origin": project.origin,
+        "version": project.version,
+        "hostname": project.hostname,
+        "updated": _iso(project.updated),
+    }
+
+
+def _iso(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None
+
+
+def _named(name: str, known: tuple[str, ...]) -> list[str]:
+    """The values of a repeatable query parameter.
+
+    Raises:
+        RequestError: One of them means nothing.
+    """
+    told = [value for value in request.args.getlist(name) if value]
+    for value in told:
+        if value not in known:
+            raise RequestError(f'"{name}" is one of {", ".join(known)}; found "{value[:40]}".')
+    return told
+
+
+def _number(name: str, default: int) -> int:
+    """A query parameter that is a number.
+
+    Raises:
+        RequestError: It is none.
+    """
+    try:
+        return int(request.args.get(name, default))
+    except ValueError as exc:
+        raise RequestError(f'"{name}" must be a whole number.') from exc
