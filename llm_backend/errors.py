@@ -18,7 +18,8 @@ Every error that a person may read is a sentence: what was found, what was expec
     │   └── ProviderRefused           the model will not answer this (refusal, filter, too long)
     └── ProviderError                 the model could not be asked
         ├── KeyRefused                wrong key, no rights, exhausted quota, missing model: asking again is in vain
-        ├── Busy                      rate limits and overload that outlasted our patience
+        ├── Busy                      overload that outlasted our patience
+        │   └── RateLimited           a rate limit that did
         └── Unreachable               no connection, or no answer in time
 
 `lasting` says whether asking again for the same thing must fail the same way.
@@ -154,9 +155,13 @@ class KeyRefused(ProviderError):
 
 
 class Busy(ProviderError):
-    """The provider limited or shed our calls until our patience ended."""
+    """The provider, or our own limits, had no place for our calls until our patience ended."""
 
     status = 503
+
+
+class RateLimited(Busy):
+    """The provider said that calls come too fast or hold too many tokens."""
 
 
 class Unreachable(ProviderError):

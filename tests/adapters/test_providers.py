@@ -487,12 +487,36 @@ def test_a_call_is_logged_by_its_counts(caplog: pytest.LogCaptureFixture) -> Non
     assert "batch call, 1 answers of 1, 7 + 2 tokens, 1 requests" in counts
 
 
+class Noting:
+    """An observer that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def sent(self) -> None:
+        self.told.append("sent")
+
+    def ended(self, outcome: str, seconds: float) -> None:
+        self.told.append(outcome)
+
+    def retried(self) -> None:
+        self.told.append("retried")
+
+
 def test_an_observer_is_told_how_every_request_ended() -> None:
-    told: list[str] = []
+    noting = Noting()
     replies = (stub.rate_limited(), stub.reset(), stub.unsupported_value("temperature"))
     with StubModel(script(*replies)) as model:
-        ask(model, call_of(temperature=0.1), time=FakeTime(), observer=lambda outcome, seconds: told.append(outcome))
-    assert told == ["Busy", "Unreachable", "Declined", "answered"]
+        ask(model, call_of(temperature=0.1), time=FakeTime(), observer=noting)
+    limited, reset = ["sent", "RateLimited", "retried"], ["sent", "Unreachable", "retried"]
+    assert noting.told == [*limited, *reset, "sent", "Declined", "sent", "answered"]
+
+
+def test_an_observer_is_not_told_of_a_call_that_got_no_place() -> None:
+    noting = Noting()
+    with StubModel() as model, pytest.raises(Busy, match="no turn came"):
+        ask(model, call_of(patience=0.05), observer=noting, limits=Limits(0))
+    assert noting.told == []
 
 
 def test_a_schema_that_was_followed_is_told_from_one_that_was_only_asked_for() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from llm_backend.adapters.limits import Limits
-from llm_backend.adapters.providers import Endpoint, Provider, Timing, connect
+from llm_backend.adapters.providers import Endpoint, Observer, Provider, Timing, connect
 from llm_backend.core.chat import Call, Completion, Message
 from llm_backend.settings import Settings
 from tests.support.stub_model import StubModel
@@ -70,7 +70,7 @@ def using(
     time: FakeTime | None = None,
     endpoint: Endpoint | None = None,
     limits: Limits | None = None,
-    observer: Callable[[str, float], None] | None = None,
+    observer: Observer | None = None,
     **changes: Any,
 ) -> T:
     """Open a provider for the stub, let it work in a loop of its own, close it."""

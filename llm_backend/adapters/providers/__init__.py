@@ -6,6 +6,6 @@ loop around them: a place in the limits, a time-out, and our own retries until t
 """
 
 from llm_backend.adapters.providers.endpoint import Endpoint
-from llm_backend.adapters.providers.provider import Provider, Timing, connect
+from llm_backend.adapters.providers.provider import Observer, Provider, Timing, connect
 
-__all__ = ["Endpoint", "Provider", "Timing", "connect"]
+__all__ = ["Endpoint", "Observer", "Provider", "Timing", "connect"]

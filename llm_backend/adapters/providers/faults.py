@@ -20,7 +20,7 @@ from llm_backend.adapters.addresses import AddressRefused
 from llm_backend.adapters.providers.dialect import Refusal
 from llm_backend.adapters.providers.endpoint import Endpoint
 from llm_backend.core.wire import JSON
-from llm_backend.errors import BackendError, Busy, KeyRefused, ProviderRefused, Unreachable
+from llm_backend.errors import BackendError, Busy, KeyRefused, ProviderRefused, RateLimited, Unreachable
 
 LIBRARY_ERRORS = (OpenAIError, httpx2.HTTPError, aiohttp.ClientError, OSError, AddressRefused)
 """What the library and its transport raise for anything that is not our own bug."""
@@ -150,7 +150,8 @@ def _limited(reply: _Reply, who: str) -> Exception:
         )
     wait = _asked_wait(reply.headers)
     hint = f"It asks to wait {math.ceil(wait)} s." if wait else "Try again in a minute."
-    return Transient(Busy(f"{who}: rate limit reached ({reply.cause}). {hint}"), wait, _may_retry(reply.headers))
+    limited = RateLimited(f"{who}: rate limit reached ({reply.cause}). {hint}")
+    return Transient(limited, wait, _may_retry(reply.headers))
 
 
 def _failing(reply: _Reply, who: str) -> Exception:

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import httpx2
 
@@ -21,8 +22,22 @@ from llm_backend.settings import Settings
 
 log = logging.getLogger("llm_backend.providers")
 
-Observer = Callable[[str, float], None]
-"""Told of every exchange with the provider: how it ended (`answered`, or a fault's name) and its seconds."""
+
+class Observer(Protocol):
+    """Told of every request that goes to a provider. Its methods are quick, and raise nothing."""
+
+    def sent(self) -> None:
+        """A request is on its way."""
+        ...
+
+    def ended(self, outcome: str, seconds: float) -> None:
+        """It ended: `answered`, or a fault's name; the seconds do not count the wait for a place in the limits."""
+        ...
+
+    def retried(self) -> None:
+        """The same will be asked once more, after a fault that may pass."""
+        ...
+
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
@@ -142,9 +157,9 @@ class Provider:
 
     async def _exchange(self, conversation: "_Conversation", body: dict[str, JSON]) -> Answer:
         """One request and its reply, read and counted."""
-        began, outcome = self._timing.clock(), "answered"
+        sending, outcome = _Sending(), "answered"
         try:
-            return _usable(await self._post(conversation, body), conversation.who)
+            return _usable(await self._post(conversation, body, sending), conversation.who)
         except Transient as fault:
             outcome = type(fault.lasted).__name__
             raise
@@ -152,18 +167,19 @@ class Provider:
             outcome = type(fault).__name__
             raise
         finally:
-            if self._observer is not None:
-                self._observer(outcome, self._timing.clock() - began)
+            if self._observer is not None and sending.began is not None:
+                self._observer.ended(outcome, self._timing.clock() - sending.began)
 
-    async def _post(self, conversation: "_Conversation", body: dict[str, JSON]) -> bytes:
+    async def _post(self, conversation: "_Conversation", body: dict[str, JSON], sending: "_Sending") -> bytes:
         """Wait for a place and send, within the call's time-out and what is left of its patience."""
         left = max(0.0, conversation.end - self._timing.clock())
-        placed = False
         scope = asyncio.timeout(left)
         try:
             refuse_private(self.endpoint, self._allowed)
             async with scope, self._limits.place(conversation.call.lane):
-                placed = True
+                sending.began = self._timing.clock()
+                if self._observer is not None:
+                    self._observer.sent()
                 if left > self._call_timeout:
                     now = asyncio.get_running_loop().time()
                     scope.reschedule(min(now + self._call_timeout, scope.when() or now))
@@ -173,7 +189,7 @@ class Provider:
                 return reply.content
         except LIBRARY_ERRORS as error:
             fault = (
-                _too_slow(conversation.who, placed, min(left, self._call_timeout))
+                _too_slow(conversation.who, sending.began is not None, min(left, self._call_timeout))
                 if scope.expired()
                 else fault_of(error, self.endpoint, conversation.model)
             )
@@ -195,6 +211,8 @@ class Provider:
         if not fault.again or self._timing.clock() + wait >= conversation.end:
             raise fault.lasted from None
         log.info("%s: try %d in %.1f s, after %s", conversation.who, tries + 2, wait, type(fault.lasted).__name__)
+        if self._observer is not None:
+            self._observer.retried()
         await self._timing.sleep(wait)
 
     def _learn(self, conversation: "_Conversation", *lessons: str | Rung) -> None:
@@ -212,6 +230,13 @@ class _Conversation:
     who: str
     dialect: Dialect
     end: float
+
+
+@dataclass(slots=True)
+class _Sending:
+    """When a request got its place and went out; None as long as it has not."""
+
+    began: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
