@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from llm_backend.adapters.host import Host, HostError, exact
-from tests.support.sites import Site, redirect, site, status
+from llm_backend.adapters.host import Guest, Host, HostError, exact
+from tests.support.sites import Names, Site, redirect, site, status
 
 LEGACY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -316,3 +316,155 @@ def test_the_spelling_of_a_signed_address_is_kept() -> None:
     text = "https://s3.example/b/k%2Fey.png?X-Amz-Credential=A%2F2026%2Fs3&X-Amz-Signature=ab%3D%3D"
     assert str(exact(text)) == text
     assert exact("http://[") is None
+
+
+def test_what_is_posted_goes_as_json_with_the_key() -> None:
+    async def echo(request: web.Request) -> web.Response:
+        assert request.method == "POST"
+        return web.json_response({"got": await request.json()}, status=201)
+
+    async def scene(here: Site, host: Host) -> None:
+        assert json.loads(await host.post("/api/x/", [{"task": 1}])) == {"got": [{"task": 1}]}
+        assert here.authorizations == [f"Token {LEGACY}"]
+
+    play({"/api/x/": echo}, scene, LEGACY)
+
+
+def test_what_is_posted_is_posted_again_with_a_new_access_token() -> None:
+    studio = LabelStudio()
+    got: list[Any] = []
+
+    async def take(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") not in studio.good:
+            return web.Response(status=401)
+        got.append(await request.json())
+        return web.json_response({})
+
+    async def scene(here: Site, host: Host) -> None:
+        await host.post("/api/x/", 1)
+        studio.good = set()
+        await host.post("/api/x/", 2)
+        assert got == [1, 2]
+        assert studio.issued == 2
+
+    play(studio.pages() | {"/api/x/": take}, scene, PERSONAL)
+
+
+def test_a_post_follows_no_redirect() -> None:
+    async def scene(here: Site, host: Host) -> None:
+        with pytest.raises(HostError, match=r"LABEL_STUDIO_URL is sent on to https://studio.example: set it right"):
+            await host.post("/x", {})
+        assert here.asked == ["/x"]
+
+    play({"/x": redirect("https://studio.example/x", 301)}, scene, LEGACY)
+
+
+def test_a_refused_post_says_the_status_and_nothing_of_what_was_said() -> None:
+    async def quotes(request: web.Request) -> web.Response:
+        return web.json_response({"detail": "{'task': 1, 'text': 'private'} is invalid"}, status=400)
+
+    async def scene(here: Site, host: Host) -> None:
+        with pytest.raises(HostError, match="answered 400 for /x") as caught:
+            await host.post("/x", {})
+        assert (caught.value.answered, caught.value.lasting, caught.value.unsure) == (400, True, False)
+        assert "private" not in caught.value.sentence
+
+    play({"/x": quotes}, scene, LEGACY)
+
+
+@pytest.mark.parametrize(("code", "unsure"), [(500, False), (502, True), (503, False), (504, True)])
+def test_a_gateways_answer_leaves_open_what_was_done(code: int, unsure: bool) -> None:
+    async def scene(here: Site, host: Host) -> None:
+        with pytest.raises(HostError) as caught:
+            await host.post("/x", {})
+        assert (caught.value.answered, caught.value.lasting, caught.value.unsure) == (code, False, unsure)
+
+    play({"/x": status(code)}, scene, LEGACY)
+
+
+def test_a_post_without_an_answer_leaves_open_what_was_done() -> None:
+    async def hangs_up(request: web.Request) -> web.Response:
+        await request.read()
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    async def slow(request: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    async def scene(here: Site, host: Host) -> None:
+        for path in ("/hangs-up", "/slow"):
+            with pytest.raises(HostError) as caught:
+                await host.post(path, {}, seconds=0.2)
+            assert caught.value.unsure
+
+    play({"/hangs-up": hangs_up, "/slow": slow}, scene, LEGACY)
+
+
+def test_a_post_that_could_not_connect_has_done_nothing() -> None:
+    async def run() -> None:
+        async with site({}) as gone:
+            pass
+        host = Host(gone.origin, LEGACY)
+        with pytest.raises(HostError) as caught:
+            await host.post("/x", {})
+        assert not caught.value.unsure
+        await host.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:8080", "http://10.0.0.8", "http://[::1]:8080", "http://169.254.169.254", "http://2130706433"],
+)
+def test_a_hostname_of_setup_at_a_private_address_is_not_asked(url: str) -> None:
+    with pytest.raises(HostError, match="Set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY") as caught:
+        Guest(url, LEGACY)
+    assert caught.value.lasting
+
+
+@pytest.mark.parametrize("url", ["", "studio", "ftp://studio.example", "/x", "http://", "http://["])
+def test_a_hostname_of_setup_that_is_none_is_told(url: str) -> None:
+    with pytest.raises(HostError, match="no hostname at which Label Studio could be asked"):
+        Guest(url, LEGACY)
+
+
+def test_a_hostname_of_setup_that_leads_to_a_private_address_is_not_asked() -> None:
+    async def run() -> None:
+        async with site({"/x": b"x"}) as here:
+            guest = Guest(f"http://studio.example:{here.port}", LEGACY, lookup=Names(["127.0.0.1"]))
+            with pytest.raises(HostError, match=r'"studio.example" leads to a loopback address') as caught:
+                await guest.get("/x")
+            assert caught.value.lasting
+            assert here.asked == []
+            await guest.close()
+
+    asyncio.run(run())
+
+
+def test_a_hostname_of_setup_that_the_operator_allows_is_asked_with_its_own_token_alone() -> None:
+    async def run() -> None:
+        async with site({"/x": b"x"}) as here:
+            allowed = [f"studio.example:{here.port}"]
+            url = f"http://user:secret@studio.example:{here.port}/?a=b"
+            guest = Guest(url, LEGACY, allowed, Names(["127.0.0.1"]))
+            assert await guest.get("/x") == b"x"
+            assert here.authorizations == [f"Token {LEGACY}"]
+            await guest.close()
+
+    asyncio.run(run())
+
+
+def test_a_token_of_setup_that_is_refused_is_told_by_its_name() -> None:
+    async def run() -> None:
+        async with site({"/x": status(401)}) as here:
+            guest = Guest(here.origin, LEGACY, ["127.0.0.1"])
+            with pytest.raises(HostError, match=r"/setup's access token .* legacy tokens are switched off") as caught:
+                await guest.get("/x")
+            assert caught.value.answered == 401
+            assert LEGACY not in caught.value.sentence
+            await guest.close()
+
+    asyncio.run(run())

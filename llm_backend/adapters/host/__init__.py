@@ -1,0 +1,27 @@
+"""What do we ask of Label Studio's own API, and with which credentials?"""
+
+from llm_backend.adapters.host.session import (
+    MOST_BYTES,
+    REDIRECTS,
+    Guest,
+    Host,
+    HostError,
+    TooLarge,
+    exact,
+    joined,
+    megabytes,
+    read_bounded,
+)
+
+__all__ = [
+    "MOST_BYTES",
+    "REDIRECTS",
+    "Guest",
+    "Host",
+    "HostError",
+    "TooLarge",
+    "exact",
+    "joined",
+    "megabytes",
+    "read_bounded",
+]
