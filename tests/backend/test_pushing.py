@@ -1,0 +1,470 @@
+"""Which answers are still to be pushed, where to, and who pushes them now?"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import pytest
+
+from llm_backend.adapters.host import Guest, Host, HostError
+from llm_backend.adapters.runs import Question
+from llm_backend.adapters.store import Kept, Project
+from llm_backend.backend.push import Push, PushReport
+from llm_backend.backend.pushing import Pushing, Targets
+from llm_backend.core.wire import Prediction, Region
+from llm_backend.errors import StoreError
+from tests.support.host_stub import KEY, LEGACY, StubHost, serving
+from tests.support.sites import Site
+from tests.support.waits import Pauses
+
+VERSION = "stub-model-ab12"
+SETUP_TOKEN = "5" * 40
+OPERATORS = "7" * 40
+
+
+@dataclass
+class Answers:
+    """The part of the store that pushing needs, with its words on handing over taken literally."""
+
+    pauses: Pauses
+    hostname: str = ""
+    access_token: str = ""
+    answers: dict[str, Kept] = field(default_factory=dict)
+    given: dict[str, float] = field(default_factory=dict)
+    broken: bool = False
+
+    def keep(self, tasks: Iterable[int]) -> None:
+        made = Prediction((Region("tone", "text", "choices", {"choices": ["good"]}),))
+        for task in tasks:
+            self.answers[f"digest-{task}"] = Kept(f"digest-{task}", made.to_json(), "", False, self.pauses.now)
+
+    def project(self, key: str) -> Project:
+        return Project(key, hostname=self.hostname, access_token=self.access_token)
+
+    def kept(self, key: str, version: str, digests: Iterable[str]) -> dict[str, Kept]:
+        if self.broken:
+            raise StoreError("The disk is full.")
+        return {digest: self.answers[digest] for digest in digests if digest in self.answers}
+
+    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
+        free = {digest for digest in digests if self.given.get(digest, 0.0) < asked}
+        self.given |= dict.fromkeys(free, self.pauses.now)
+        return free
+
+
+@dataclass
+class Scene:
+    """A stub of Label Studio, what is kept, and who pushes it there."""
+
+    studio: StubHost
+    here: Site
+    pauses: Pauses
+    store: Answers
+    targets: Targets
+    pushing: Pushing
+
+    def settle(self, *tasks: int, version: str = VERSION) -> None:
+        self.store.keep(tasks)
+        for task in tasks:
+            self.pushing.settled(question(task, version), task)
+
+    async def done(self) -> PushReport:
+        """What became of all that was settled."""
+        async with asyncio.timeout(10):
+            await self.pushing.idle()
+        return self.pushing.reports[KEY]
+
+
+def question(task: int, version: str = VERSION) -> Question:
+    return Question(KEY, version, f"digest-{task}")
+
+
+def play(
+    scene: Callable[[Scene], Awaitable[None]],
+    studio: StubHost | None = None,
+    *,
+    setup: bool = False,
+    operators: str = LEGACY,
+    allowed: Collection[str] = (),
+    most: int = 500,
+) -> None:
+    """
+    Args:
+        setup: Whether only /setup told of the host.
+        operators: The operator's key; "" for none.
+    """
+
+    async def run() -> None:
+        asked = studio or StubHost(set(range(1, 1001)))
+        pauses = Pauses()
+        async with AsyncExitStack() as stack:
+            here = await stack.enter_async_context(serving(asked))
+            store = Answers(pauses, here.origin, SETUP_TOKEN)
+            own = None if setup else Host(here.origin, operators, seconds=5.0)
+            if own:
+                stack.push_async_callback(own.close)
+            targets = Targets(store, own, allowed, clock=pauses.clock)
+            stack.push_async_callback(targets.close)
+            push = Push(clock=pauses.clock, sleep=pauses.sleep)
+            pushing = Pushing(store, targets, push, most=most, clock=pauses.clock, sleep=pauses.sleep)
+            stack.push_async_callback(pushing.close)
+            await scene(Scene(asked, here, pauses, store, targets, pushing))
+
+    asyncio.run(run())
+
+
+def test_answers_are_gathered_for_a_moment_and_pushed_together() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(1, 2, 3)
+        assert await at.done() == PushReport(stored=3)
+        assert at.studio.imports == [[1, 2, 3]]
+        assert at.pauses.taken == [1.0]
+        at.settle(4)
+        assert await at.done() == PushReport(stored=4)
+
+    play(scene)
+
+
+def test_many_answers_do_not_wait_for_more() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(*range(1, 11))
+        await at.done()
+        assert [len(tasks) for tasks in at.studio.imports] == [4, 4, 2]
+        assert at.pauses.taken == [1.0]
+
+    play(scene, most=4)
+
+
+def test_every_version_keeps_its_name() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(1, version="first")
+        at.settle(1, 2, version="second")
+        await at.done()
+        assert (at.studio.having("first"), at.studio.having("second")) == ([1], [1, 2])
+
+    play(scene)
+
+
+def test_the_same_answer_is_pushed_once_however_often_it_settles() -> None:
+    async def scene(at: Scene) -> None:
+        for _ in range(3):
+            at.settle(1)
+        await at.done()
+        at.settle(1)
+        assert await at.done() == PushReport(stored=1, already_there=1)
+        assert at.studio.having(VERSION) == [1]
+
+    play(scene)
+
+
+def test_the_project_is_looked_for_once() -> None:
+    async def scene(at: Scene) -> None:
+        for task in (1, 2, 3):
+            at.settle(task)
+            await at.done()
+        assert sum(path == "/api/projects/7/" for path in at.here.asked) == 1
+
+    play(scene)
+
+
+def test_a_project_of_another_label_studio_is_not_touched() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(1, 2)
+        report = await at.done()
+        assert report.refused == 2
+        assert "has another project 7 than the one that asks us" in report.reason
+        assert at.studio.predictions == []
+
+    play(scene, StubHost({1, 2}, created_at="2020-01-01T00:00:00Z"))
+
+
+def test_the_token_of_setup_is_used_where_the_operator_gave_none() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(1)
+        assert await at.done() == PushReport(stored=1)
+        assert set(at.here.authorizations) == {f"Token {SETUP_TOKEN}"}
+
+    play(scene, StubHost({1}, token=SETUP_TOKEN), setup=True, allowed=["127.0.0.1"])
+
+
+def test_the_token_of_setup_may_go_to_the_address_that_the_operator_gave() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(1)
+        assert await at.done() == PushReport(stored=1)
+
+    play(scene, StubHost({1}, token=SETUP_TOKEN), operators="")
+
+
+def test_a_private_hostname_of_setup_is_not_asked() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(1)
+        report = await at.done()
+        assert report.refused == 1
+        assert "Set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY" in report.reason
+        assert at.here.asked == []
+
+    play(scene, StubHost({1}, token=SETUP_TOKEN), setup=True)
+
+
+def test_a_token_of_setup_that_is_refused_is_offered_once_in_a_while() -> None:
+    async def scene(at: Scene) -> None:
+        for task in (1, 2, 3):
+            at.settle(task)
+            await at.done()
+        assert "does not accept /setup's access token" in at.pushing.reports[KEY].reason
+        assert at.pushing.reports[KEY].refused == 3
+        assert len(at.here.asked) == 1
+        at.pauses.now += 601
+        at.settle(4)
+        await at.done()
+        assert len(at.here.asked) == 2
+
+    play(scene, StubHost({1}, token="another"), setup=True, allowed=["127.0.0.1"])
+
+
+def test_a_new_token_of_setup_is_tried_at_once() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(1)
+        await at.done()
+        at.studio.token = at.store.access_token = "6" * 40
+        at.settle(1)
+        assert (await at.done()).stored == 1
+
+    play(scene, StubHost({1}, token="another"), setup=True, allowed=["127.0.0.1"])
+
+
+def test_the_operators_key_never_goes_to_the_hostname_of_setup() -> None:
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            own_site = await stack.enter_async_context(serving(StubHost({1}, token=OPERATORS, created_at="2020-01-01")))
+            claimed = await stack.enter_async_context(serving(StubHost({1}, token=SETUP_TOKEN)))
+            own = Host(own_site.origin, OPERATORS)
+            stack.push_async_callback(own.close)
+            store = Answers(Pauses(), claimed.origin, SETUP_TOKEN)
+            targets = Targets(store, own, [f"127.0.0.1:{claimed.port}"])
+            stack.push_async_callback(targets.close)
+
+            target = await targets.find(KEY)
+
+            assert str(target.host.url) == claimed.origin
+            assert isinstance(target.host, Guest)
+            assert claimed.authorizations == [f"Token {SETUP_TOKEN}"]
+            assert own_site.authorizations == [f"Token {OPERATORS}"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("key", ["", "name", ".5", "7"])
+def test_a_project_key_that_names_no_project_is_refused(key: str) -> None:
+    async def scene(at: Scene) -> None:
+        with pytest.raises(HostError):
+            await at.targets.find(key)
+
+    play(scene)
+
+
+def test_a_host_that_is_down_gets_everything_when_it_is_back() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(1, 2, 3)
+        assert await at.done() == PushReport(stored=3)
+        assert at.pauses.taken == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+
+    play(scene, StubHost({1, 2, 3}, down=6))
+
+
+def test_a_host_that_stays_down_is_given_up_with_a_sentence() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(*range(1, 11))
+        report = await at.done()
+        assert report.refused == 10
+        assert "answered 503" in report.reason
+        # The later slices have waited as long as the first, and are not waited for again.
+        assert sum(at.pauses.taken) < 960
+
+    play(scene, StubHost(set(range(1, 11)), down=10**6), most=4)
+
+
+def test_an_answer_that_a_request_was_just_given_is_looked_for_first() -> None:
+    async def scene(at: Scene) -> None:
+        at.store.given["digest-1"] = at.pauses.now
+        # The host stores what the request was given while we wait.
+        at.pauses.then = lambda: at.studio.predictions.append({"task": 1, "model_version": VERSION})
+        at.settle(1)
+        report = await at.done()
+        assert (report.stored, report.already_there) == (0, 1)
+        assert at.studio.imports == []
+
+    play(scene)
+
+
+def test_what_a_request_was_given_and_the_host_never_took_is_pushed() -> None:
+    async def scene(at: Scene) -> None:
+        at.store.given["digest-1"] = at.pauses.now
+        at.settle(1)
+        assert await at.done() == PushReport(stored=1)
+        assert 9 < sum(at.pauses.taken) < 20
+
+    play(scene)
+
+
+def test_a_request_that_comes_while_an_answer_is_stored_waits_and_gets_nothing() -> None:
+    async def scene(at: Scene) -> None:
+        at.studio.hold = asyncio.Event()
+        at.settle(1)
+        await at.studio.during_import.wait()
+        at.pauses.now += 0.5
+        began = at.pauses.now
+        waits = asyncio.ensure_future(at.pushing.wait([question(1), question(2)], 5.0))
+        await asyncio.sleep(0)
+        assert not waits.done()
+        at.pauses.now += 0.5
+        at.studio.hold.set()
+        await waits
+        assert at.store.give(KEY, VERSION, ["digest-1"], began) == set()
+        assert at.store.give(KEY, VERSION, ["digest-2"], began) == {"digest-2"}
+        assert at.studio.having(VERSION) == [1]
+
+    play(scene)
+
+
+def test_a_request_waits_no_longer_than_it_wants_to() -> None:
+    async def scene(at: Scene) -> None:
+        at.studio.hold = asyncio.Event()
+        at.settle(1)
+        await at.studio.during_import.wait()
+        await at.pushing.wait([question(1)], 0.01)
+        at.studio.hold.set()
+        await at.done()
+
+    play(scene)
+
+
+def test_a_request_for_other_answers_does_not_wait() -> None:
+    async def scene(at: Scene) -> None:
+        at.studio.hold = asyncio.Event()
+        at.settle(1)
+        await at.studio.during_import.wait()
+        await at.pushing.wait([question(2)], 3600.0)
+        at.studio.hold.set()
+
+    play(scene)
+
+
+def test_two_processes_push_an_answer_once() -> None:
+    async def scene(at: Scene) -> None:
+        other = Pushing(at.store, at.targets, Push(clock=at.pauses.clock, sleep=at.pauses.sleep),
+                        clock=at.pauses.clock, sleep=at.pauses.sleep)  # fmt: skip
+        at.settle(*range(1, 51))
+        for task in range(1, 51):
+            other.settled(question(task), task)
+        await at.done()
+        await other.idle()
+        assert at.studio.having(VERSION) == list(range(1, 51))
+        assert at.pushing.reports[KEY].stored + other.reports[KEY].stored == 50
+        await other.close()
+
+    play(scene)
+
+
+def test_what_is_not_kept_any_more_is_not_pushed() -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(1, 2)
+        del at.store.answers["digest-1"]
+        assert await at.done() == PushReport(stored=1)
+        assert at.studio.having(VERSION) == [2]
+
+    play(scene)
+
+
+def test_a_store_that_fails_is_told_and_the_next_answers_are_pushed() -> None:
+    async def scene(at: Scene) -> None:
+        at.store.broken = True
+        at.settle(1)
+        assert await at.done() == PushReport(refused=1, reason="The disk is full.")
+        at.store.broken = False
+        at.settle(2)
+        assert (await at.done()).stored == 1
+
+    play(scene)
+
+
+def test_a_task_without_a_number_is_not_pushed() -> None:
+    async def scene(at: Scene) -> None:
+        at.pushing.settled(question(1), None)
+        at.pushing.settled(question(1), "one")
+        assert at.pushing.waiting(KEY) == 0
+
+    play(scene)
+
+
+def test_closing_lets_what_is_being_stored_end_and_takes_no_more() -> None:
+    async def scene(at: Scene) -> None:
+        at.studio.hold = asyncio.Event()
+        at.settle(1, 2, 3, 4)
+        await at.studio.during_import.wait()
+        closing = asyncio.ensure_future(at.pushing.close())
+        await asyncio.sleep(0)
+        at.settle(5)
+        at.studio.hold.set()
+        await closing
+        assert at.studio.having(VERSION) == [1, 2]
+        assert at.pushing.reports[KEY] == PushReport(stored=2)
+        await at.pushing.close()
+
+    play(scene, most=2)
+
+
+def test_closing_does_not_wait_for_a_host_that_is_down() -> None:
+    async def scene(at: Scene) -> None:
+        asleep = asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            asleep.set()
+            await asyncio.sleep(3600)
+
+        pushing = Pushing(at.store, at.targets, clock=at.pauses.clock, sleep=sleep)
+        pushing.settled(question(1), 1)
+        await asleep.wait()
+        async with asyncio.timeout(2):
+            await pushing.close()
+
+    play(scene, StubHost({1}, down=10**6))
+
+
+def test_what_was_handed_over_is_looked_at_later_and_not_after_closing() -> None:
+    async def scene(at: Scene) -> None:
+        at.store.keep([1])
+        later: list[tuple[float, Callable[[], None]]] = []
+        pushing = Pushing(
+            at.store,
+            at.targets,
+            Push(clock=at.pauses.clock, sleep=at.pauses.sleep),
+            clock=at.pauses.clock,
+            sleep=at.pauses.sleep,
+            call_later=lambda seconds, call: later.append((seconds, call)),
+        )
+        pushing.handed([(question(1), 1)])
+        assert pushing.waiting(KEY) == 0
+        ((seconds, look),) = later
+        assert seconds > 10
+        at.pauses.now += seconds
+        look()
+        assert pushing.waiting(KEY) == 1
+        await pushing.close()
+        look()
+        assert pushing.waiting(KEY) == 0
+
+    play(scene)
+
+
+def test_logs_hold_no_token(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(at: Scene) -> None:
+        at.settle(1)
+        await at.done()
+
+    caplog.set_level("DEBUG")
+    play(scene, StubHost({1}, token="another"), setup=True, allowed=["127.0.0.1"])
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("llm_backend")]
+    assert any("does not accept /setup's access token" in line for line in told)
+    assert not any(SETUP_TOKEN in line for line in told)
