@@ -12,11 +12,11 @@ from typing import Any, Protocol, TypeVar
 from llm_backend.adapters.host import Host
 from llm_backend.adapters.limits import Limits
 from llm_backend.adapters.media import Media
-from llm_backend.adapters.providers import Endpoint, connect
+from llm_backend.adapters.providers import Endpoint, Observer, connect
 from llm_backend.adapters.store import Store
 from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.adapters.runs.local import LocalEngine
-from llm_backend.backend import Asker, Backend, Projects
+from llm_backend.backend import Asker, Backend, Projects, Watch
 from llm_backend.core.chat import LLM
 from llm_backend.core.overrides import ProviderOverride
 from llm_backend.core.prompts import Texts
@@ -49,6 +49,10 @@ class Loop:
         self._loop.close()
 
 
+class Counts(Observer, Watch, Protocol):
+    """Whoever counts what goes on, if anybody does."""
+
+
 class _Closing(Protocol):
     async def close(self) -> None: ...
 
@@ -56,14 +60,18 @@ class _Closing(Protocol):
 class Connections:
     """The server's own model, and those that projects brought along; each is connected once and kept."""
 
-    def __init__(self, settings: Settings, own: LLM | None = None, most: int = 32) -> None:
+    def __init__(
+        self, settings: Settings, own: LLM | None = None, observer: Observer | None = None, most: int = 32
+    ) -> None:
         """
         Args:
             own: The server's model, where it is not the one of the settings (a demo's stand-in, a test's script).
+            observer: Told of every request to a provider.
             most: Projects' own connections kept; the one longest unused gives way, and ends with its last call.
         """
         self._settings = settings
         self._limits = Limits(settings.llm_concurrency)
+        self._observer = observer
         self._own = own or self._connect(Endpoint.from_settings(settings))
         self._others: OrderedDict[ProviderOverride, LLM] = OrderedDict()
         self._most = most
@@ -92,7 +100,7 @@ class Connections:
             raise RequestError(f'The extra parameter "provider" cannot be used: {exc.sentence}') from exc
 
     def _connect(self, endpoint: Endpoint) -> LLM:
-        return connect(endpoint, self._settings, self._limits)
+        return connect(endpoint, self._settings, self._limits, observer=self._observer)
 
     async def close(self) -> None:
         for llm in (self._own, *self._others.values()):
@@ -119,23 +127,24 @@ class Services:
         self.store.close()
 
 
-def open_services(settings: Settings, llm: LLM | None = None) -> Services:
+def open_services(settings: Settings, llm: LLM | None = None, counts: Counts | None = None) -> Services:
     """Open all that the settings ask for.
 
     Args:
         llm: Carries the chat in the place of the configured provider.
+        counts: Told of calls and tasks.
     Raises:
         SettingsError: The data folder cannot be used, or a provider cannot be set up.
     """
-    connections = Connections(settings, llm)
+    connections = Connections(settings, llm, counts)
     store = SqliteStore(settings.data_path, keep_days=settings.keep_results_days)
     host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
     media = Media(settings, host)
     projects = Projects(settings, store, connections, texts())
-    work = Asker(settings, projects, media.fetch).ask
+    work = Asker(settings, projects, media.fetch, counts).ask
     # A little wider than the places for calls: the next are ready when a place is free.
     engine = LocalEngine(store, work, window=settings.llm_concurrency + settings.llm_concurrency // 4 + 1)
-    backend = Backend(settings, store, connections, projects, engine, media.fetch)
+    backend = Backend(settings, store, connections, projects, engine, media.fetch, counts)
     loop = Loop()
     loop.run(engine.recover())
     return Services(settings, backend, store, connections, loop, (engine, media, *((host,) if host else ())))

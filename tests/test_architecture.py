@@ -17,7 +17,7 @@ ROOMS = (
     *("core.overrides", "core.forms", "core.answers", "core.predictor", "core.run"),
     *("adapters.addresses", "adapters.limits", "adapters.providers", "adapters.host", "adapters.pictures"),
     *("adapters.media", "adapters.store", "adapters.runs"),
-    *("backend", "services"),
+    *("backend", "services", "metrics"),
     *("web", "demo", "cli", "__main__"),
 )
 # Empty folders' own files: they hold a docstring.
@@ -34,6 +34,7 @@ LIBRARIES = {
     "lxml": ("core.markup",),
     "openai": ("adapters.providers",),
     "PIL": ("adapters.pictures",),
+    "prometheus_client": ("metrics",),
     "pytesseract": ("adapters.pictures",),
     "sqlite3": ("adapters.store", "demo"),  # the demo reads Label Studio's own database, which is not our store
     "werkzeug": ("web",),

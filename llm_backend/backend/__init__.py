@@ -10,6 +10,7 @@ from llm_backend.backend.interactive import NOTICE_PREFIX, Interactive
 from llm_backend.backend.jobs import Jobs
 from llm_backend.backend.known import KnownProjects
 from llm_backend.backend.projects import Models, Projects
+from llm_backend.backend.watching import Watch
 from llm_backend.backend.work import Asker
 from llm_backend.core.inputs import Fetch
 from llm_backend.core.overrides import Overrides
@@ -17,7 +18,7 @@ from llm_backend.core.prompts import prompt_in
 from llm_backend.core.wire import Annotation, Prediction, PredictRequest, SetupRequest, WebhookEvent
 from llm_backend.settings import Settings
 
-__all__ = ["NOTICE_PREFIX", "Asker", "Backend", "Jobs", "Models", "Projects"]
+__all__ = ["NOTICE_PREFIX", "Asker", "Backend", "Jobs", "Models", "Projects", "Watch"]
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +29,19 @@ class Backend:
     """The backend, whichever door the request came in by."""
 
     def __init__(
-        self, settings: Settings, store: Store, models: Models, projects: Projects, engine: Engine, fetch: Fetch
+        self,
+        settings: Settings,
+        store: Store,
+        models: Models,
+        projects: Projects,
+        engine: Engine,
+        fetch: Fetch,
+        watch: Watch | None = None,
     ) -> None:
         self._store = store
         self._models = models
         self._projects = projects
-        self._interactive = Interactive(settings, store, projects, fetch)
+        self._interactive = Interactive(settings, store, projects, fetch, watch)
         self._batch = Batch(settings, store, projects, engine)
         self._versions: dict[str, str] = {}
         self.jobs = Jobs(store, engine)

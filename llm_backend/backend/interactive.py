@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from llm_backend.adapters.store import Store
 from llm_backend.backend.projects import Bound, Projects
+from llm_backend.backend.watching import Watch, watched
 from llm_backend.core.inputs import Fetch
 from llm_backend.core.labeling import Output
 from llm_backend.core.predictor import Outcome, Plan, predict
@@ -31,11 +32,14 @@ _LATE_ANSWERS = 256
 class Interactive:
     """Answers the calls that an annotator's editor makes."""
 
-    def __init__(self, settings: Settings, store: Store, projects: Projects, fetch: Fetch) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, projects: Projects, fetch: Fetch, watch: Watch | None = None
+    ) -> None:
         self._settings = settings
         self._store = store
         self._projects = projects
         self._fetch = fetch
+        self._watch = watch
         self._late: OrderedDict[str, asyncio.Task[Outcome]] = OrderedDict()
 
     async def answer(self, request: PredictRequest) -> Prediction:
@@ -86,9 +90,10 @@ class Interactive:
 
     async def _predict(self, bound: Bound, task: Task, prompt: Prompt, held: Sequence[Region]) -> Outcome:
         patience = max(self._settings.interactive_timeout, self._settings.llm_timeout)
-        return await predict(
+        asking = predict(
             bound.plan, task, prompt, bound.llm, self._fetch, lane="interactive", patience=patience, held=held
         )
+        return await watched(asking, self._watch, "interactive", bound.plan.parameters.model or bound.llm.model)
 
     def _keep_late(self, key: str, asking: asyncio.Task[Outcome]) -> None:
         self._late[key] = asking

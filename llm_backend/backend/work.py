@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from llm_backend.adapters.store import Kept, Settled
 from llm_backend.backend.projects import Projects
+from llm_backend.backend.watching import Watch, watched
 from llm_backend.core.chat import Usage
 from llm_backend.core.inputs import Fetch
 from llm_backend.core.predictor import Outcome, predict
@@ -21,11 +22,17 @@ class Asker:
     """Asks for the tasks of runs; its `ask` is an engine's `Work`."""
 
     def __init__(
-        self, settings: Settings, projects: Projects, fetch: Fetch, clock: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        projects: Projects,
+        fetch: Fetch,
+        watch: Watch | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._projects = projects
         self._fetch = fetch
+        self._watch = watch
         self._clock = clock
 
     async def ask(self, spec: Spec, run_task: RunTask) -> Settled:
@@ -49,6 +56,5 @@ class Asker:
     async def _outcome(self, spec: Spec, run_task: RunTask) -> Outcome:
         plan, llm = self._projects.rebuild(spec)
         patience = self._settings.task_deadline
-        return await predict(plan, run_task.task, spec.prompt, llm, self._fetch, lane="batch", patience=patience)
-
-
+        asking = predict(plan, run_task.task, spec.prompt, llm, self._fetch, lane="batch", patience=patience)
+        return await watched(asking, self._watch, "batch", spec.parameters.model or llm.model)

@@ -8,9 +8,11 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from llm_backend.core.wire import PredictRequest, SetupRequest, WebhookEvent, answers_to_json
 from llm_backend.errors import BackendError, BodyTooLarge, NotAllowed, RequestError
+from llm_backend.metrics import Metrics
 from llm_backend.services import Services
 from llm_backend.settings import Settings
 from llm_backend.web.bodies import read_body
+from llm_backend.web.counting import Counted, metering
 from llm_backend.web.paths import Prefixed
 from llm_backend.web.steering import steering
 
@@ -20,15 +22,21 @@ log = logging.getLogger(__name__)
 _REASON_CHARACTERS = 480
 
 
-def create_app(services: Services) -> Flask:
-    """The application for a set of services; it opens and closes nothing itself."""
+def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
+    """The application for a set of services; it opens and closes nothing itself.
+
+    Args:
+        metrics: What the services were told to count with; without, only requests are counted.
+    """
     app = Flask("llm_backend", static_folder=None)
     settings, backend, loop = services.settings, services.backend, services.loop
     app.config["MAX_CONTENT_LENGTH"] = int(settings.max_body_mb * 1024 * 1024)
-    app.wsgi_app = Prefixed(app.wsgi_app, settings.url_secret)  # type: ignore[method-assign]
+    metrics = metrics or Metrics()
+    app.wsgi_app = Prefixed(Counted(app.wsgi_app, metrics), settings.url_secret)  # type: ignore[method-assign]
     _guard(app, settings)
     _explain(app, settings)
-    app.register_blueprint(steering(services))
+    for doors in (steering(services), metering(services, metrics)):
+        app.register_blueprint(doors)
 
     @app.get("/")
     @app.get("/health")

@@ -4,7 +4,9 @@ import hmac
 from collections.abc import Callable, Iterable
 from typing import Any
 
-DOORS = frozenset(("health", "setup", "predict", "webhook", "versions", "jobs", "projects"))
+DOORS = frozenset(
+    ("health", "setup", "predict", "webhook", "versions", "jobs", "projects", "metrics", "status", "page")
+)
 
 Environ = dict[str, Any]
 WSGI = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -22,21 +24,26 @@ class Prefixed:
         self._secret = secret.encode()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        steps = [step for step in environ.get("PATH_INFO", "").split("/") if step]
-        before, path = self._split(steps)
+        asked = environ.get("PATH_INFO", "")
+        before, path = self._split([step for step in asked.split("/") if step], asked.endswith("/"))
         if self._secret and not self._shown(before):
             before, path = [], ["no-such-door"]
         environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + "".join(f"/{step}" for step in before)
         environ["PATH_INFO"] = "/" + "/".join(path)
         environ["llm_backend.secret_shown"] = bool(self._secret)
+        environ["llm_backend.no_slash"] = bool(before) and not asked.endswith("/")
         return self._app(environ, start_response)
 
-    def _split(self, steps: list[str]) -> tuple[list[str], list[str]]:
-        """What stands before the last door named, and the door; the bare secret is the front door's prefix."""
+    def _split(self, steps: list[str], folder: bool) -> tuple[list[str], list[str]]:
+        """What stands before the last door named, and the door.
+
+        With no door named it is the front door, behind the bare secret, or behind a prefix that ends in a slash.
+        """
         for at in range(len(steps) - 1, -1, -1):
             if steps[at] in DOORS:
                 return steps[:at], steps[at:]
-        return (steps, []) if self._secret and self._shown(steps[-1:]) else ([], steps)
+        front = self._shown(steps[-1:]) if self._secret else folder
+        return (steps, []) if front else ([], steps)
 
     def _shown(self, steps: list[str]) -> bool:
         # Every step is compared, and in full, so that the time taken tells nothing of the secret.

@@ -8,6 +8,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from llm_backend.core.chat import LLM
+from llm_backend.metrics import Metrics, forget_process, share
 from llm_backend.services import Services, open_services
 from llm_backend.settings import Settings
 from llm_backend.web.app import create_app
@@ -35,8 +36,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Called in the worker, after the fork: files, locks and threads belong to it."""
-        self._services = open_services(self._settings, self._llm)
-        app = create_app(self._services)
+        metrics = Metrics()
+        self._services = open_services(self._settings, self._llm, metrics)
+        app = create_app(self._services, metrics)
         _keep_out_of_collections()
         return app
 
@@ -55,11 +57,15 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "proc_name": "llm-backend",
             "control_socket_disable": True,
             "worker_exit": self._closed,
+            "child_exit": self._ended,
         }
 
     def _closed(self, arbiter: Any, worker: Any) -> None:
         if self._services is not None:
             self._services.close()
+
+    def _ended(self, arbiter: Any, worker: Any) -> None:
+        forget_process(worker.pid)
 
 
 def serve(settings: Settings, host: str = "0.0.0.0", port: int = 9090, llm: LLM | None = None) -> None:
@@ -77,7 +83,11 @@ def serve(settings: Settings, host: str = "0.0.0.0", port: int = 9090, llm: LLM 
     _say_what_is_not_believed(settings)
     log.info("serving on http://%s:%s with %s", host, port, llm.model if llm else settings.model)
     _keep_out_of_collections()
-    _Server(settings, host, port, llm).run()
+    stop_sharing = share()
+    try:
+        _Server(settings, host, port, llm).run()
+    finally:
+        stop_sharing()
 
 
 def _log_to_stderr(level: str) -> None:

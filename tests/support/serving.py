@@ -9,6 +9,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from llm_backend.core.chat import LLM
+from llm_backend.metrics import Metrics
 from llm_backend.services import Services, open_services
 from llm_backend.settings import Settings
 from llm_backend.web import create_app
@@ -25,12 +26,13 @@ GOOD = {"response": "It is sarcastic.", "sentiment": "Negative"}
 
 
 @contextmanager
-def serving(llm: LLM, folder: Path, **settings: Any) -> Iterator["Caller"]:
-    """A backend in `folder`, spoken to as Label Studio speaks."""
+def serving(llm: LLM | None, folder: Path, **settings: Any) -> Iterator["Caller"]:
+    """A backend in `folder`, spoken to as Label Studio speaks; without `llm` it asks the provider of the settings."""
     told = replace(Settings(data_dir=str(folder), api_key="test-key"), **settings)
-    services = open_services(told, llm)
+    metrics = Metrics()
+    services = open_services(told, llm, metrics)
     try:
-        yield Caller(services)
+        yield Caller(services, metrics)
     finally:
         services.close()
 
@@ -38,9 +40,10 @@ def serving(llm: LLM, folder: Path, **settings: Any) -> Iterator["Caller"]:
 class Caller:
     """Makes the host's calls."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, metrics: Metrics) -> None:
         self.services = services
-        self.http: FlaskClient = create_app(services).test_client()
+        self.metrics = metrics
+        self.http: FlaskClient = create_app(services, metrics).test_client()
 
     def setup(self, config: str = CONFIG, project: str = PROJECT, **more: Any) -> str:
         body = {"project": project, "schema": config, "hostname": "http://localhost:8080", **more}
