@@ -37,6 +37,9 @@ _LONGEST_PAUSE = 60.0
 _ON_ITS_WAY = 10.0
 _EACH_ON_ITS_WAY = 0.05
 _LAST_SLICE = 5.0
+# Of what is still to be answered so many are looked for at once, at least so often (seconds).
+_LOOKED_FOR = 2000
+_LONGEST_LOOK = 10.0
 
 
 class Memory(Protocol):
@@ -47,6 +50,8 @@ class Memory(Protocol):
     def kept(self, key: str, version: str, digests: Iterable[str]) -> dict[str, Kept]: ...
 
     def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]: ...
+
+    def runs_waiting_for(self, project: str, version: str, digests: Iterable[str]) -> dict[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +242,8 @@ class Pushing:
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._reports: dict[str, PushReport] = {}
         self._storing = _Storing()
+        self._followed: set[Question] = set()
+        self._followers: set[asyncio.Task[None]] = set()
         self._call_later = call_later
         self._closing = False
 
@@ -275,6 +282,25 @@ class Pushing:
         call_later = self._call_later or asyncio.get_running_loop().call_later
         call_later(_ON_ITS_WAY + _EACH_ON_ITS_WAY * len(answers), look)
 
+    def follow(self, project: str, version: str, tasks: Mapping[str, TaskId | None]) -> None:
+        """A request has gone without these answers: push each when it is in the store, while a run is to bring it.
+
+        Whichever process works on the run, the store tells.
+
+        Args:
+            tasks: By digest.
+        """
+        fresh = {
+            digest: task
+            for digest, task in tasks.items()
+            if isinstance(task, int) and Question(project, version, digest) not in self._followed
+        }
+        if fresh and not self._closing:
+            self._followed |= {Question(project, version, digest) for digest in fresh}
+            follower = asyncio.ensure_future(self._follow(project, version, fresh))
+            self._followers.add(follower)
+            follower.add_done_callback(self._followers.discard)
+
     async def wait(self, questions: Collection[Question], seconds: float) -> None:
         """Return when none of these is being stored at this moment, or when the time is up.
 
@@ -283,17 +309,19 @@ class Pushing:
         await self._storing.wait(questions, seconds)
 
     async def idle(self) -> None:
-        """Return when nothing waits to be pushed, or is being pushed."""
-        while self._workers:
-            await asyncio.wait(self._workers.values())
+        """Return when nothing is followed, waits to be pushed, or is being pushed."""
+        while working := [*self._followers, *self._workers.values()]:
+            await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
 
     async def close(self) -> None:
         """Take no more, let what is being stored end, and go. What was not pushed is kept by the store."""
         self._closing = True
+        for follower in self._followers:
+            follower.cancel()
         for project, worker in self._workers.items():
             if project not in self._storing.projects:
                 worker.cancel()
-        workers = list(self._workers.values())
+        workers = [*self._followers, *self._workers.values()]
         if workers:
             await asyncio.wait(workers, timeout=_LAST_SLICE)
         for worker in workers:
@@ -302,6 +330,32 @@ class Pushing:
         # One that was cancelled before it began has cleared nothing up.
         self._workers.clear()
         self._waiting.clear()
+
+    async def _follow(self, project: str, version: str, left: dict[str, int]) -> None:
+        pause = _FIRST_PAUSE
+        while left:
+            await self._sleep(pause)
+            pause = min(2 * pause, _LONGEST_LOOK)
+            some = list(left)[:_LOOKED_FOR]
+            try:
+                ended, answered = await asyncio.to_thread(self._look, project, version, some)
+            except BackendError as exc:
+                log.warning("push project=%s: what was answered cannot be seen now: %s", project, exc.logged)
+                continue
+            for digest in ended:
+                question, task = Question(project, version, digest), left.pop(digest)
+                self._followed.discard(question)
+                if digest in answered:
+                    self.settled(question, task)
+            if ended:
+                pause = _FIRST_PAUSE
+
+    def _look(self, project: str, version: str, digests: list[str]) -> tuple[list[str], set[str]]:
+        """Which of these no run is to bring any more, and which of those were answered."""
+        waited_for = self._store.runs_waiting_for(project, version, digests)
+        ended = [digest for digest in digests if digest not in waited_for]
+        kept = self._store.kept(project, version, ended) if ended else {}
+        return ended, {digest for digest, known in kept.items() if known.prediction is not None}
 
     async def _work(self, project: str) -> None:
         """Push what waits for a project until nothing does."""

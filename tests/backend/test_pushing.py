@@ -32,6 +32,7 @@ class Answers:
     access_token: str = ""
     answers: dict[str, Kept] = field(default_factory=dict)
     given: dict[str, float] = field(default_factory=dict)
+    waited_for: set[str] = field(default_factory=set)
     broken: bool = False
 
     def keep(self, tasks: Iterable[int]) -> None:
@@ -51,6 +52,9 @@ class Answers:
         free = {digest for digest in digests if self.given.get(digest, 0.0) < asked}
         self.given |= dict.fromkeys(free, self.pauses.now)
         return free
+
+    def runs_waiting_for(self, project: str, version: str, digests: Iterable[str]) -> dict[str, str]:
+        return dict.fromkeys(self.waited_for & set(digests), "run")
 
 
 @dataclass
@@ -454,6 +458,67 @@ def test_what_was_handed_over_is_looked_at_later_and_not_after_closing() -> None
         await pushing.close()
         look()
         assert pushing.waiting(KEY) == 0
+
+    play(scene)
+
+
+def test_what_a_run_brings_after_the_request_has_gone_is_pushed_as_it_comes() -> None:
+    async def scene(at: Scene) -> None:
+        def brings() -> None:
+            """One answer in every pause; the third task fails."""
+            if at.store.waited_for:
+                digest = min(at.store.waited_for)
+                at.store.waited_for.discard(digest)
+                at.store.keep([int(digest[-1])] if digest != "digest-3" else [])
+
+        at.store.waited_for = {question(task).digest for task in range(1, 6)}
+        at.pauses.then = brings
+        at.pushing.follow(KEY, VERSION, {question(task).digest: task for task in range(1, 6)})
+        # Another request for the same tasks changes nothing.
+        at.pushing.follow(KEY, VERSION, {question(task).digest: task for task in range(1, 6)})
+        assert await at.done() == PushReport(stored=4)
+        assert at.studio.having(VERSION) == [1, 2, 4, 5]
+
+    play(scene)
+
+
+def test_a_run_that_stands_still_is_looked_at_ever_more_rarely() -> None:
+    async def scene(at: Scene) -> None:
+        def ends() -> None:
+            if len(at.pauses.taken) == 7:
+                at.store.waited_for.clear()
+
+        at.store.waited_for = {"digest-1"}
+        at.pauses.then = ends
+        at.pushing.follow(KEY, VERSION, {"digest-1": 1})
+        await at.pushing.idle()
+        assert at.pauses.taken == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
+        assert at.here.asked == []
+
+    play(scene)
+
+
+def test_what_is_followed_survives_a_store_that_fails_for_a_moment() -> None:
+    async def scene(at: Scene) -> None:
+        def mends() -> None:
+            at.store.broken = len(at.pauses.taken) < 3
+
+        at.store.broken = True
+        at.store.keep([1])
+        at.pauses.then = mends
+        at.pushing.follow(KEY, VERSION, {"digest-1": 1})
+        assert await at.done() == PushReport(stored=1)
+
+    play(scene)
+
+
+def test_closing_ends_what_is_followed() -> None:
+    async def scene(at: Scene) -> None:
+        at.store.waited_for = {"digest-1"}
+        at.pushing.follow(KEY, VERSION, {"digest-1": 1})
+        async with asyncio.timeout(2):
+            await at.pushing.close()
+            await at.pushing.idle()
 
     play(scene)
 

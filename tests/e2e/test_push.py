@@ -54,6 +54,9 @@ class Setup:
     def give(self, project: str, version: str, digests: object, asked: float) -> set[str]:
         return set()
 
+    def runs_waiting_for(self, project: str, version: str, digests: object) -> dict[str, str]:
+        return {}
+
 
 def made(choice: JSON) -> Prediction:
     return Prediction((Region("tone", "text", "choices", {"choices": [choice]}),))
