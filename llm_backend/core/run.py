@@ -66,12 +66,17 @@ class RunTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
-    """What became of a task: its state and, where it failed, the sentence that says why."""
+    """What became of a task: its state and, where it failed, the sentence that says why.
+
+    Attributes:
+        place: Where it stands in its run, counted from 0; whoever reads on gives it as `after`.
+    """
 
     digest: str
     task_id: TaskId | None
     state: TaskState
     reason: str = ""
+    place: int = -1
 
 
 @dataclass(frozen=True, slots=True)

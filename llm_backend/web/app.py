@@ -13,7 +13,9 @@ from llm_backend.services import Services
 from llm_backend.settings import Settings
 from llm_backend.web.bodies import read_body
 from llm_backend.web.counting import Counted, metering
+from llm_backend.web.origins import refuse_strangers
 from llm_backend.web.paths import Prefixed
+from llm_backend.web.status import status_page
 from llm_backend.web.steering import steering
 
 log = logging.getLogger(__name__)
@@ -34,11 +36,11 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     metrics = metrics or Metrics()
     app.wsgi_app = Prefixed(Counted(app.wsgi_app, metrics), settings.url_secret)  # type: ignore[method-assign]
     _guard(app, settings)
+    refuse_strangers(app)
     _explain(app, settings)
-    for doors in (steering(services), metering(services, metrics)):
+    for doors in (steering(services), status_page(services), metering(services, metrics)):
         app.register_blueprint(doors)
 
-    @app.get("/")
     @app.get("/health")
     def health() -> Response:
         return jsonify(status="UP", model=backend.versions()[-1])

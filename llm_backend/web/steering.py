@@ -7,13 +7,13 @@ from typing import Any, cast, get_args
 from flask import Blueprint, Response, jsonify, request
 
 from llm_backend.backend.known import KnownProject
-from llm_backend.core.run import TASK_STATES, Run, RunState, TaskState
+from llm_backend.core.run import TASK_STATES, Run, RunState, TaskState, TaskStatus
 from llm_backend.errors import RequestError
 from llm_backend.services import Services
 from llm_backend.web.bodies import read_body
 
 _RUN_STATES: tuple[RunState, ...] = get_args(RunState)
-_MOST_TASKS = 1000
+_MOST = 1000
 
 
 def steering(services: Services) -> Blueprint:
@@ -24,14 +24,15 @@ def steering(services: Services) -> Blueprint:
     @doors.get("/jobs")
     def list_jobs() -> Response:
         states = cast("list[RunState]", _named("state", _RUN_STATES))
-        return jsonify(jobs=[run_json(run) for run in jobs.list(states, _number("most", 100))])
+        return jsonify(jobs=[run_json(run) for run in jobs.list(states, _number("most", 100, 1, _MOST))])
 
     @doors.get("/jobs/<run_id>")
     def show_job(run_id: str) -> Response:
         states = cast("list[TaskState]", _named("state", TASK_STATES) or ["failed"])
-        tasks = jobs.tasks(run_id, states, _MOST_TASKS, _number("after", -1))
-        told = [{"task": task.task_id, "state": task.state, "reason": task.reason} for task in tasks]
-        return jsonify(**run_json(jobs.show(run_id)), tasks=told)
+        most = _number("most", _MOST, 1, _MOST)
+        tasks = jobs.tasks(run_id, states, most, _number("after", -1, -1))
+        following = tasks[-1].place if len(tasks) == most else None
+        return jsonify(**run_json(jobs.show(run_id)), tasks=list(map(task_json, tasks)), next=following)
 
     @doors.post("/jobs/<run_id>/cancel")
     def cancel_job(run_id: str) -> Response:
@@ -88,6 +89,11 @@ def run_json(run: Run, now: float | None = None) -> dict[str, Any]:
     }
 
 
+def task_json(task: TaskStatus) -> dict[str, Any]:
+    """What became of a task, as /jobs tells of it."""
+    return {"task": task.task_id, "state": task.state, "reason": task.reason}
+
+
 def eta(run: Run, now: float) -> float | None:
     """Seconds until a running run ends, if it goes on as it went so far."""
     settled = run.counts.get("done", 0) + run.counts.get("failed", 0)
@@ -125,13 +131,14 @@ def _named(name: str, known: tuple[str, ...]) -> list[str]:
     return told
 
 
-def _number(name: str, default: int) -> int:
+def _number(name: str, default: int, least: int, most: int = 10**9) -> int:
     """A query parameter that is a number.
 
     Raises:
-        RequestError: It is none.
+        RequestError: It is none, or out of bounds.
     """
-    try:
-        return int(request.args.get(name, default))
-    except ValueError as exc:
-        raise RequestError(f'"{name}" must be a whole number.') from exc
+    told = request.args.get(name, str(default))
+    number = int(told) if told.removeprefix("-").isdecimal() and len(told) < 12 else least - 1
+    if not least <= number <= most:
+        raise RequestError(f'"{name}" is a whole number from {least} to {most}; found "{told[:40]}".')
+    return number
