@@ -70,7 +70,7 @@ class Connections:
             most: Projects' own connections kept; the one longest unused gives way, and ends with its last call.
         """
         self._settings = settings
-        self._limits = Limits(settings.llm_concurrency)
+        self._limits = Limits(settings.llm_concurrency, rpm=settings.rpm, tpm=settings.tpm)
         self._observer = observer
         self._own = own or self._connect(Endpoint.from_settings(settings))
         self._others: OrderedDict[ProviderOverride, LLM] = OrderedDict()

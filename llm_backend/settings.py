@@ -175,7 +175,9 @@ class Settings:
         _one_of(IMAGE_MODES),
         "`vision`: pictures go to the model; `ocr`: their text does (extra `ocr`, Tesseract)",
     )
-    llm_concurrency: int = _setting("LLM_CONCURRENCY", 64, _whole(1, 4096), "Model calls in flight")
+    llm_concurrency: int = _setting("LLM_CONCURRENCY", 64, _whole(1, 4096), "Model calls in flight, of all processes")
+    rpm: int = _setting("RPM", 0, _whole(0), "Requests per minute that the provider allows; 0: it will be found out")
+    tpm: int = _setting("TPM", 0, _whole(0), "Tokens per minute that the provider allows; 0: it will be found out")
     llm_timeout: float = _setting("LLM_TIMEOUT", 60.0, _seconds, "Time-out of one model call")
     task_deadline: float = _setting("TASK_DEADLINE", 900.0, _seconds, "Retries of one batch task, waits included")
     batch_deadline: float = _setting(

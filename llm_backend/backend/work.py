@@ -56,5 +56,7 @@ class Asker:
     async def _outcome(self, spec: Spec, run_task: RunTask) -> Outcome:
         plan, llm = self._projects.rebuild(spec)
         patience = self._settings.task_deadline
-        asking = predict(plan, run_task.task, spec.prompt, llm, self._fetch, lane="batch", patience=patience)
+        asking = predict(
+            plan, run_task.task, spec.prompt, llm, self._fetch, lane="batch", patience=patience, group=spec.project
+        )
         return await watched(asking, self._watch, "batch", spec.parameters.model or llm.model)

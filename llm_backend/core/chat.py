@@ -51,6 +51,7 @@ class Call:
         n: How many completions are wanted.
         lane: Interactive calls never wait behind batch calls.
         patience: Seconds in which the call must end, retries and waits included.
+        group: Whose batch call it is, such as a project: groups take turns where calls must wait.
     """
 
     messages: tuple[Message, ...]
@@ -62,6 +63,7 @@ class Call:
     logprobs: bool = False
     lane: Lane = "batch"
     patience: float = 60.0
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,12 +163,14 @@ async def predict(
     *,
     lane: Lane = "batch",
     patience: float = 60.0,
+    group: str = "",
     held: Sequence[Region] = (),
 ) -> Outcome:
     """Fill a task.
 
     Args:
         patience: Seconds for all calls together, retries and waits included.
+        group: Whose task it is: `core.chat.Call.group`.
         held: Regions that a person made; their controls are not asked.
     Raises:
         TaskError: Nothing can be had for this task: its data, its prompt, or an answer still wrong after repair.
@@ -176,7 +178,7 @@ async def predict(
     """
     inputs = await fetched(read(plan.config, task.data, task.id), fetch, llm.reads_urls)
     question = ask(plan, inputs, prompt, held)
-    call = _call(plan, question, lane, patience)
+    call = _call(plan, question, lane, patience, group)
     completion = await llm.complete(call)
     reading = Reading(question.asked, inputs, plan.parameters.num_responses, plain=question.form is None)
     reading.take(completion)
@@ -218,7 +220,7 @@ def _settled(plan: Plan, reading: Reading, held: Sequence[Region], usage: Usage)
     return Outcome(regions, tuple(dict.fromkeys(faults.values())), usage)
 
 
-def _call(plan: Plan, question: Question, lane: Lane, patience: float) -> Call:
+def _call(plan: Plan, question: Question, lane: Lane, patience: float, group: str) -> Call:
     call = Call(
         messages=question.messages,
         model=plan.parameters.model,
@@ -226,6 +228,7 @@ def _call(plan: Plan, question: Question, lane: Lane, patience: float) -> Call:
         n=_completions(plan.parameters.num_responses, question.asked.values()),
         lane=lane,
         patience=patience,
+        group=group,
     )
     return _with_form(call, plan, question.form) if question.form else call
 

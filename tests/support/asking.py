@@ -45,9 +45,17 @@ class FakeTime:
         self.now += seconds
         await asyncio.sleep(0)
 
+    def clock(self) -> float:
+        return self.now
+
+    async def drift(self, seconds: float) -> None:
+        """Sleep as the limits do, whose naps are not the provider's pauses."""
+        self.now += seconds
+        await asyncio.sleep(0)
+
     @property
     def timing(self) -> Timing:
-        return Timing(lambda: self.now, self.sleep, lambda: next(self.chances))
+        return Timing(self.clock, self.sleep, lambda: next(self.chances))
 
 
 def settings_for(stub: StubModel, **changes: Any) -> Settings:
@@ -80,7 +88,7 @@ def using(
         provider = connect(
             endpoint or Endpoint.from_settings(settings),
             settings,
-            limits or Limits(settings.llm_concurrency),
+            limits or _limits(settings, time),
             time.timing if time is not None else None,
             observer,
         )
@@ -90,6 +98,12 @@ def using(
             await provider.close()
 
     return asyncio.run(inside())
+
+
+def _limits(settings: Settings, time: FakeTime | None) -> Limits:
+    if time is None:
+        return Limits(settings.llm_concurrency)
+    return Limits(settings.llm_concurrency, clock=time.clock, sleep=time.drift)
 
 
 def ask(stub: StubModel, call: Call, **options: Any) -> Completion:

@@ -17,12 +17,13 @@ import argparse
 import asyncio
 import itertools
 import json
+import math
 import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -227,6 +228,61 @@ def malformed() -> Reply:
 
 def no_choices() -> Reply:
     return Reply(body={"id": "chatcmpl-stub", "choices": [], "usage": None})
+
+
+class Bucket:
+    """A responder with a rate limit: a bucket of so many requests that is filled all the time; honest about it.
+
+    Attributes:
+        taken, refused: Requests that were answered, and turned away.
+    """
+
+    def __init__(
+        self,
+        per_second: float,
+        burst: int,
+        *,
+        then: Responder = answers,
+        whole_seconds: bool = False,
+        tells: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            whole_seconds: Round Retry-After up, as most servers do; else it is exact.
+            tells: Say in every reply how full the bucket is (`x-ratelimit-*`).
+        """
+        self.per_second = per_second
+        self.burst = burst
+        self.taken = self.refused = 0
+        self._then = then
+        self._whole_seconds = whole_seconds
+        self._tells = tells
+        self._clock = clock
+        self._left = float(burst)
+        self._at = clock()
+
+    def __call__(self, request: JSON, n_th: int) -> Reply:
+        now = self._clock()
+        self._left = min(self.burst, self._left + (now - self._at) * self.per_second)
+        self._at = now
+        if self._left < 1:
+            self.refused += 1
+            wait = (1 - self._left) / self.per_second
+            return self._telling(rate_limited(retry_after=f"{math.ceil(wait) if self._whole_seconds else wait:.3f}"))
+        self.taken += 1
+        self._left -= 1
+        return self._telling(self._then(request, n_th))
+
+    def _telling(self, reply: Reply) -> Reply:
+        if not self._tells:
+            return reply
+        told = {
+            "x-ratelimit-limit-requests": str(self.burst),
+            "x-ratelimit-remaining-requests": str(int(self._left)),
+            "x-ratelimit-reset-requests": f"{(self.burst - self._left) / self.per_second * 1000:.0f}ms",
+        }
+        return replace(reply, headers={**reply.headers, **told})
 
 
 # Answers from the question
@@ -471,15 +527,22 @@ class StubModel:
             return web.json_response([{"path": asked.path, "json": asked.json} for asked in self.asked])
         if path.endswith("/models"):
             return web.json_response({"object": "list", "data": [{"id": "stub", "object": "model"}]})
-        return web.json_response({"in_flight": self.in_flight, "most_in_flight": self.most_in_flight})
+        seen = {"in_flight": self.in_flight, "most_in_flight": self.most_in_flight}
+        if isinstance(self.responder, Bucket):
+            seen |= {"taken": self.responder.taken, "refused": self.responder.refused}
+        return web.json_response(seen)
 
 
 def main(arguments: Iterator[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0, help="0: any free one, which is printed")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before every reply")
+    parser.add_argument("--per-second", type=float, help="turn away what is more than so many requests a second")
+    parser.add_argument("--burst", type=int, default=10, help="so many of them may come at once")
     options = parser.parse_args(list(arguments) if arguments is not None else None)
-    stub = StubModel(latency=options.latency, port=options.port, keep=1000).start()
+    limited = options.per_second is not None
+    responder = Bucket(options.per_second, options.burst, whole_seconds=True) if limited else answers
+    stub = StubModel(responder, latency=options.latency, port=options.port, keep=1000).start()
     print(f"The stub model listens at {stub.base_url}", flush=True)
     try:
         threading.Event().wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -9,15 +10,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import httpx2
+from openai import APIStatusError
 
-from llm_backend.adapters.limits import Limits
+from llm_backend.adapters.limits import Gate, Limits, Place
 from llm_backend.adapters.providers.answer import Answer, Unreadable, read
 from llm_backend.adapters.providers.dialect import Dialect, Rung
 from llm_backend.adapters.providers.endpoint import Endpoint, open_client, refuse_private
 from llm_backend.adapters.providers.faults import LIBRARY_ERRORS, Declined, Transient, fault_of, unreadable
-from llm_backend.core.chat import Call, Completion, Usage
+from llm_backend.core.chat import Call, Completion, TextPart, Usage
 from llm_backend.core.wire import JSON
-from llm_backend.errors import BackendError, Busy, ProviderRefused, Unreachable
+from llm_backend.errors import BackendError, Busy, ProviderRefused, RateLimited, Unreachable
 from llm_backend.settings import Settings
 
 log = logging.getLogger("llm_backend.providers")
@@ -88,7 +90,7 @@ class Provider:
         self._timing = timing
         self._observer = observer
         self._client = open_client(endpoint, self._allowed)
-        self._dialects: dict[str, Dialect] = {}
+        self._ways: dict[str, _Way] = {}
 
     @property
     def model(self) -> str:
@@ -120,10 +122,13 @@ class Provider:
     def _conversation(self, call: Call, end: float) -> "_Conversation":
         # A plan that names the connection's own model means the deployment, where Azure knows it by another name.
         model = self.endpoint.name if call.model in (None, self.endpoint.model) else str(call.model)
-        dialect = self._dialects.get(model)
-        if dialect is None:
-            dialect = self._dialects[model] = Dialect(ollama=self.endpoint.provider == "ollama")
-        return _Conversation(call, model, f"{model} at {self.endpoint.host}", dialect, end)
+        way = self._ways.get(model)
+        if way is None:
+            # RPM and TPM speak of the operator's own account, not of those that projects bring along.
+            gate = Gate(metered=not self.endpoint.guarded)
+            way = self._ways[model] = _Way(Dialect(ollama=self.endpoint.provider == "ollama"), gate)
+        size = _size(call) if self._limits.counts_tokens else 0
+        return _Conversation(call, model, f"{model} at {self.endpoint.host}", way.dialect, way.gate, size, end)
 
     async def _separately(self, conversation: "_Conversation", count: int, parts: list["_Part"]) -> list["_Part"]:
         """Ask for single completions, all at once. Some may fail, if at least one part is there in the end."""
@@ -157,9 +162,13 @@ class Provider:
 
     async def _exchange(self, conversation: "_Conversation", body: dict[str, JSON]) -> Answer:
         """One request and its reply, read and counted."""
-        sending, outcome = _Sending(), "answered"
+        call = conversation.call
+        sending = _Sending(self._limits.place(call.lane, conversation.gate, call.group, conversation.size))
+        outcome = "answered"
         try:
-            return _usable(await self._post(conversation, body, sending), conversation.who)
+            answer = _usable(await self._post(conversation, body, sending), conversation.who)
+            sending.place.counted(answer.usage.prompt_tokens + answer.usage.completion_tokens)
+            return answer
         except Transient as fault:
             outcome = type(fault.lasted).__name__
             raise
@@ -176,25 +185,49 @@ class Provider:
         scope = asyncio.timeout(left)
         try:
             refuse_private(self.endpoint, self._allowed)
-            async with scope, self._limits.place(conversation.call.lane):
+            self._refuse_in_vain(conversation, left)
+            async with scope, sending.place:
                 sending.began = self._timing.clock()
                 if self._observer is not None:
                     self._observer.sent()
                 if left > self._call_timeout:
                     now = asyncio.get_running_loop().time()
                     scope.reschedule(min(now + self._call_timeout, scope.when() or now))
-                # Not `chat.completions.create`: it types every part of request and reply anew, which costs as much CPU
-                # as all the rest, and what compatible servers send must be checked by hand all the same.
-                reply = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
-                return reply.content
+                return await self._reply(conversation, body, sending.place)
         except LIBRARY_ERRORS as error:
             fault = (
-                _too_slow(conversation.who, sending.began is not None, min(left, self._call_timeout))
+                _too_slow(conversation, sending, min(left, self._call_timeout))
                 if scope.expired()
                 else fault_of(error, self.endpoint, conversation.model)
             )
         # Outside of the handler, so that the library's error does not hang on as context: its text may hold the key.
         raise fault
+
+    async def _reply(self, conversation: "_Conversation", body: dict[str, JSON], place: Place) -> bytes:
+        """Send, and let the limits learn from the reply before the place is somebody else's."""
+        try:
+            # Not `chat.completions.create`: it types every part of request and reply anew, which costs as much CPU
+            # as all the rest, and what compatible servers send must be checked by hand all the same.
+            reply = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+        except APIStatusError as error:
+            fault = fault_of(error, self.endpoint, conversation.model)
+            if isinstance(fault, Transient) and isinstance(fault.lasted, RateLimited):
+                place.refused(fault.wait, error.response.headers)
+            elif isinstance(fault, Transient) and isinstance(fault.lasted, Busy):
+                place.overloaded(fault.wait)
+            raise
+        place.answered(reply.headers)
+        return reply.content
+
+    def _refuse_in_vain(self, conversation: "_Conversation", left: float) -> None:
+        """Refuse a call that would wait in the limits until its patience ends.
+
+        Raises:
+            RateLimited: The provider has asked all calls to wait longer than that.
+        """
+        pause = self._limits.pause(conversation.gate)
+        if pause > left and conversation.call.lane == "batch":
+            raise RateLimited(f"{conversation.who}: rate limit reached. It asks to wait {math.ceil(pause)} s.")
 
     async def _pause(self, conversation: "_Conversation", fault: Transient, tries: int) -> None:
         """Sleep before the next try, without a place in the limits.
@@ -229,13 +262,24 @@ class _Conversation:
     model: str
     who: str
     dialect: Dialect
+    gate: Gate
+    size: int
     end: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What is known of one model at the endpoint."""
+
+    dialect: Dialect
+    gate: Gate
 
 
 @dataclass(slots=True)
 class _Sending:
-    """When a request got its place and went out; None as long as it has not."""
+    """A request's place, and when it got it and went out; None as long as it has not."""
 
+    place: Place
     began: float | None = None
 
 
@@ -272,10 +316,20 @@ def _usable(reply: bytes, who: str) -> Answer:
     raise ProviderRefused(f"{who}: the provider's content filter stopped the answer.")
 
 
-def _too_slow(who: str, placed: bool, seconds: float) -> Exception:
-    if not placed:
-        return Busy(f"{who}: too many calls are under way; no turn came. Try again, or raise LLM_CONCURRENCY.")
-    return Transient(Unreachable(f"{who}: no answer within {seconds:.3g} s. Is the model overloaded, or starting?"))
+def _too_slow(conversation: _Conversation, sending: _Sending, seconds: float) -> Exception:
+    who = conversation.who
+    if sending.began is not None:
+        sending.place.overloaded()
+        return Transient(Unreachable(f"{who}: no answer within {seconds:.3g} s. Is the model overloaded, or starting?"))
+    if conversation.gate.limiting:
+        return Busy(f"{who}: the provider takes fewer calls than there are; no turn came. Try again later.")
+    return Busy(f"{who}: too many calls are under way; no turn came. Try again, or raise LLM_CONCURRENCY.")
+
+
+def _size(call: Call) -> int:
+    """Bytes of a call's text, from which its tokens are guessed; what schema and pictures take is learned."""
+    texts = (part.text for message in call.messages for part in message.parts if isinstance(part, TextPart))
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
 
 
 def _completion(parts: list[_Part], n: int, seconds: float) -> Completion:
