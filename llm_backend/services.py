@@ -15,8 +15,10 @@ from llm_backend.adapters.media import Media
 from llm_backend.adapters.providers import Endpoint, Observer, connect
 from llm_backend.adapters.store import Store
 from llm_backend.adapters.store.sqlite import SqliteStore
+from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.runs.local import LocalEngine
 from llm_backend.backend import Asker, Backend, Projects, Watch
+from llm_backend.backend.pushing import Pushing, Targets
 from llm_backend.core.chat import LLM
 from llm_backend.core.overrides import ProviderOverride
 from llm_backend.core.prompts import Texts
@@ -144,10 +146,18 @@ def open_services(settings: Settings, llm: LLM | None = None, counts: Counts | N
     work = Asker(settings, projects, media.fetch, counts).ask
     # A little wider than the places for calls: the next are ready when a place is free.
     engine = LocalEngine(store, work, window=settings.llm_concurrency + settings.llm_concurrency // 4 + 1)
-    backend = Backend(settings, store, connections, projects, engine, media.fetch, counts)
+    targets = Targets(store, host, settings.media_hosts)
+    pushing = Pushing(store, targets)
+    backend = Backend(settings, store, connections, projects, engine, pushing, media.fetch, counts)
     loop = Loop()
-    loop.run(engine.recover())
-    return Services(settings, backend, store, connections, loop, (engine, media, *((host,) if host else ())))
+    loop.run(_recover(engine, backend))
+    closing = (engine, pushing, targets, media, *((host,) if host else ()))
+    return Services(settings, backend, store, connections, loop, closing)
+
+
+async def _recover(engine: Engine, backend: Backend) -> None:
+    await engine.recover()
+    backend.recover()
 
 
 def texts() -> Texts:

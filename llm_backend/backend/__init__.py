@@ -10,6 +10,7 @@ from llm_backend.backend.interactive import NOTICE_PREFIX, Interactive
 from llm_backend.backend.jobs import Jobs
 from llm_backend.backend.known import KnownProjects
 from llm_backend.backend.projects import Models, Projects
+from llm_backend.backend.pushing import Pushing
 from llm_backend.backend.watching import Watch
 from llm_backend.backend.work import Asker
 from llm_backend.core.inputs import Fetch
@@ -35,6 +36,7 @@ class Backend:
         models: Models,
         projects: Projects,
         engine: Engine,
+        pushing: Pushing,
         fetch: Fetch,
         watch: Watch | None = None,
     ) -> None:
@@ -42,7 +44,7 @@ class Backend:
         self._models = models
         self._projects = projects
         self._interactive = Interactive(settings, store, projects, fetch, watch)
-        self._batch = Batch(settings, store, projects, engine)
+        self._batch = Batch(settings, store, projects, engine, pushing)
         self._versions: dict[str, str] = {}
         self.jobs = Jobs(store, engine)
         self.known = KnownProjects(store, settings.default_prompt, self._versions)
@@ -70,6 +72,10 @@ class Backend:
         if request.interactive:
             return [await self._interactive.answer(request)]
         return await self._batch.answer(request)
+
+    def recover(self) -> None:
+        """Look again for what a process before this one left to be pushed. Called on the event loop, once."""
+        self._batch.recover()
 
     def versions(self) -> list[str]:
         """The versions that /setup has answered, newest last; before the first, the model's name."""

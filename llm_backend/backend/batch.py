@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from llm_backend.adapters.runs import Engine, Question
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.backend.projects import Bound, Projects
+from llm_backend.backend.pushing import Pushing
 from llm_backend.core.run import SUPERSEDED, UNFINISHED, Run, RunTask, Spec
 from llm_backend.core.wire import Prediction, PredictRequest, Task
 from llm_backend.errors import BackendError
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 _TWINS_MEET = 0.3
 # The twin's page must not be built before the host has stored what the first was given (seconds).
 _HOST_STORES = 0.5
+# A prediction that we are storing in the host at this moment is waited for so long (seconds), and then not given again.
+_OURS_STORED = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class _Known:
         return {task.digest: task for task in self.tasks if task and task.digest not in self.kept}
 
     @property
+    def questions(self) -> list[Question]:
+        """What the request wants answered."""
+        return [Question(self.spec.project, self.spec.version, task.digest) for task in self.tasks if task]
+
+    @property
     def alone(self) -> bool:
         """Whether somebody may be waiting for this one task's page."""
         return len(self.tasks) == 1
@@ -58,12 +66,14 @@ class Batch:
         store: Store,
         projects: Projects,
         engine: Engine,
+        pushing: Pushing,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._store = store
         self._projects = projects
         self._engine = engine
+        self._pushing = pushing
         self._clock = clock
 
     async def answer(self, request: PredictRequest) -> list[Prediction | None]:
@@ -73,6 +83,7 @@ class Batch:
             # In a thread: what is done for ten thousand tasks at once must not hold up the loop.
             known = await asyncio.to_thread(self._look_up, request)
             await self._ask_and_wait(known, began)
+            await self._pushing.wait(known.questions, _OURS_STORED)
             predictions = await asyncio.to_thread(self._give, known, began)
         except BackendError as exc:
             log.warning("batch project=%s tasks=%d: %s", request.project, len(request.tasks), exc.logged)
@@ -85,7 +96,17 @@ class Batch:
             sum(prediction is not None for prediction in predictions),
             self._clock() - began,
         )
+        self._push_later(known, predictions)
         return predictions
+
+    def recover(self) -> None:
+        """Go on looking for the answers of the host's batches that a process left behind, to push them."""
+        for run in self._store.runs(UNFINISHED, most=1000):
+            if run.spec.source == "predict":
+                tasks = self._store.task_statuses(run.id, ("waiting",), most=run.total)
+                self._pushing.follow(
+                    run.spec.project, run.spec.version, {task.digest: task.task_id for task in tasks}
+                )
 
     def supersede(self, project: str, version: str) -> None:
         """Begin no further calls for the host's batches that a newer version of their project has overtaken."""
@@ -158,6 +179,18 @@ class Batch:
         if run is not None and run.state == "paused":
             await asyncio.to_thread(lambda: self._store.set_run_state(run_id, "queued", only=("paused",)))
             await self._engine.start(run_id)
+
+    def _push_later(self, known: _Known, predictions: list[Prediction | None]) -> None:
+        """What the host did not get is pushed when it comes; what it got is looked for, since it may have hung up."""
+        spec = known.spec
+        pairs = [(task, given) for task, given in zip(known.tasks, predictions, strict=True) if task]
+        handed = [(Question(spec.project, spec.version, task.digest), task.task.id) for task, given in pairs if given]
+        if handed:
+            self._pushing.handed(handed)
+        answered = {digest for digest, kept in known.kept.items() if kept.prediction is not None}
+        left = {task.digest: task.task.id for task, given in pairs if not given and task.digest not in answered}
+        if left:
+            self._pushing.follow(spec.project, spec.version, left)
 
     def _kept(self, spec: Spec, digests: Collection[str]) -> dict[str, Kept]:
         return self._store.kept(spec.project, spec.version, digests)
