@@ -1,0 +1,104 @@
+"""How does a command speak with a running server? Over HTTP, with the credentials that the server itself is told."""
+
+import base64
+import functools
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from llm_backend.cli.options import takes_settings
+from llm_backend.errors import BackendError, Unreachable
+from llm_backend.settings import Settings
+
+
+class Refused(BackendError):
+    """The server is there, and says no."""
+
+
+class Server:
+    """A running server, as it is told by settings and flags."""
+
+    def __init__(self, settings: Settings, url: str | None, port: int, timeout: float) -> None:
+        """
+        Args:
+            url: The server's address as it is connected; None for the one on this machine.
+            timeout: Seconds to wait for an answer.
+        """
+        self._base = (url or f"http://127.0.0.1:{port}/{settings.url_secret}").rstrip("/")
+        self._settings = settings
+        self._timeout = timeout
+        # A proxy is for the way to the model, not for the way to ourselves.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def ask(self, path: str, holds: str, method: str = "GET") -> dict[str, Any]:
+        """What the server answers, an object that has a field `holds`.
+
+        Raises:
+            Refused: It answers with an error; the sentence is its own.
+            Unreachable: There is no server, it does not answer in time, or it is another one.
+        """
+        address = f"{self._base}/{path}"
+        shown = address.replace(self._settings.url_secret, "…") if self._settings.url_secret else address
+        try:
+            request = urllib.request.Request(address, headers=_credentials(self._settings), method=method)
+            with self._opener.open(request, timeout=self._timeout) as answer:
+                told = json.load(answer)
+        except urllib.error.HTTPError as exc:
+            with exc:  # it is the answer, too
+                raise Refused(_sentence(exc) or f"{shown} answers {exc.code} {exc.reason}.") from exc
+        except (OSError, http.client.HTTPException) as exc:
+            raise Unreachable(f"No answer from {shown}: {getattr(exc, 'reason', exc)}.") from exc
+        except (ValueError, RecursionError):
+            told = None
+        if not isinstance(told, dict) or holds not in told:
+            raise Unreachable(f"{shown} is not a server of llm-backend: its answer gives no {holds}.")
+        return told
+
+
+def takes_server(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the flags that say where the server is; it is called with a `Server`."""
+
+    @takes_settings(asks_model=False)
+    @functools.wraps(command)
+    def told(*, settings: Settings, url: str | None, port: int, timeout: float, **others: Any) -> Any:
+        return command(server=Server(settings, url, port, timeout), **others)
+
+    decorated: Callable[..., Any] = told
+    for option in reversed(_WHERE):
+        decorated = option(decorated)
+    return decorated
+
+
+def _http(ctx: click.Context, param: click.Parameter, url: str | None) -> str | None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{url!r} is no address of a server; write http://{url}.")
+    return url
+
+
+_WHERE = (
+    click.option("--url", metavar="URL", callback=_http, help="Address of the server, where it is not here."),
+    click.option(
+        "--port", default=9090, show_default=True, type=click.IntRange(1, 65535), help="Its port on this machine."
+    ),
+    click.option("--timeout", default=3.0, show_default=True, type=click.FloatRange(0.1), help="Seconds to wait."),
+)
+
+
+def _credentials(settings: Settings) -> dict[str, str]:
+    if not settings.guarded:
+        return {}
+    told = f"{settings.basic_auth_user}:{settings.basic_auth_pass}"
+    return {"Authorization": "Basic " + base64.b64encode(told.encode()).decode()}
+
+
+def _sentence(answer: urllib.error.HTTPError) -> str:
+    """The server's own sentence, if it has one."""
+    try:
+        return str(json.load(answer)["error"])
+    except (OSError, http.client.HTTPException, ValueError, RecursionError, KeyError, TypeError):
+        return ""
