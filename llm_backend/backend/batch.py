@@ -104,9 +104,7 @@ class Batch:
         for run in self._store.runs(UNFINISHED, most=1000):
             if run.spec.source == "predict":
                 tasks = self._store.task_statuses(run.id, ("waiting",), most=run.total)
-                self._pushing.follow(
-                    run.spec.project, run.spec.version, {task.digest: task.task_id for task in tasks}
-                )
+                self._pushing.follow(run.spec.project, run.spec.version, {task.digest: task.task_id for task in tasks})
 
     def supersede(self, project: str, version: str) -> None:
         """Begin no further calls for the host's batches that a newer version of their project has overtaken."""
