@@ -128,8 +128,3 @@ class LLM(Protocol):
             Unreachable: No connection, or no answer within `call.patience`.
         """
         ...
-
-
-def text_of(messages: tuple[Message, ...]) -> str:
-    """All that is said in words, for stand-ins and tests."""
-    return "\n\n".join(message.text for message in messages)
