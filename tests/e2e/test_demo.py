@@ -1,7 +1,9 @@
 """The demo as a newcomer starts it: one command, six projects, and everything gone after Ctrl-C."""
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,9 +91,14 @@ def test_the_demo_starts_connected_fills_forms_and_stops_whole(folder: Path, bro
     assert not answers(f"http://127.0.0.1:{port}/health")
 
 
-def test_a_second_start_on_other_ports_doubles_nothing(folder: Path) -> None:
-    host, port = free_port(), free_port()
-    with demo(folder, "--label-studio-port", str(host), "--port", str(port)):
+def test_a_second_start_beside_busy_ports_takes_others_and_doubles_nothing(folder: Path) -> None:
+    busy = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    host, port = (server.getsockname()[1] for server in busy)
+    with demo(folder, "--label-studio-port", str(host), "--port", str(port)) as (_, said):
+        for server in busy:
+            server.close()
+        told = "".join(said)
+        host, port = _taken(told, host), _taken(told, port)
         api = Api(f"http://127.0.0.1:{host}")
         api.login(USERNAME, PASSWORD)
         projects = api.projects()
@@ -102,6 +109,13 @@ def test_a_second_start_on_other_ports_doubles_nothing(folder: Path) -> None:
             assert [connection["url"] for connection in connections] == [f"http://127.0.0.1:{port}"]
             webhooks = api.call("GET", f"/api/webhooks/?project={project['id']}")
             assert [webhook["url"] for webhook in webhooks] == [f"http://127.0.0.1:{port}/webhook"]
+
+
+def _taken(told: str, wanted: int) -> int:
+    """The port that was taken in the place of a busy one, as the demo says it."""
+    found = re.search(rf"^Port {wanted} is in use; .* takes (\d+)\.$", told, re.MULTILINE)
+    assert found, told
+    return int(found[1])
 
 
 def test_a_second_demo_on_the_same_folder_is_refused(folder: Path) -> None:
