@@ -30,6 +30,10 @@ _TWINS_MEET = 0.3
 _HOST_STORES = 0.5
 # A request may have looked into the store just before an answer came there; so long (seconds) it is still found here.
 _STILL_FOUND = 10.0
+# Tasks of a batch that are begun, or given out, before the loop turns to other calls: an annotator's must not wait for
+# ten thousand of them.
+_BEGUN_AT_ONCE = 8
+_GIVEN_AT_ONCE = 100
 # How long it is remembered what was given to whom (seconds); longer than any request waits.
 _GIVEN_KNOWN = 600.0
 
@@ -98,7 +102,7 @@ class Batch:
         await self._wait(known, began, self._settings.open_task_deadline if alone else self._settings.batch_deadline)
         if alone:
             await asyncio.sleep(max(0.0, _TWINS_MEET - (self._clock() - began)))
-        predictions = [self._give(key, known.kept, began) if key else None for key in known.keys]
+        predictions = await self._give_all(known, began)
         log.info(
             "batch project=%s version=%s tasks=%d answered=%d seconds=%.2f",
             known.bound.key,
@@ -122,17 +126,23 @@ class Batch:
 
     async def _wait(self, known: "_Known", began: float, patience: float) -> None:
         """Ask for what is not known, and add what is answered within `patience` seconds."""
-        run = _Run(known.bound, known.prompt)
-        asking = {
-            key: self._ask(task, key, run)
-            for task, key in zip(known.tasks, known.keys, strict=True)
-            if task is not None and key is not None and key.digest not in known.kept
-        }
+        asking = await self._ask_all(known)
         if asking:
             await asyncio.wait(asking.values(), timeout=max(0.0, patience - (self._clock() - began)))
         for key, answered in asking.items():
             if answered.done() and not answered.cancelled() and answered.exception() is None:
                 known.kept[key.digest] = answered.result()
+
+    async def _ask_all(self, known: "_Known") -> "dict[_Key, asyncio.Task[Kept]]":
+        """Begin to ask for what is not known, a few at a time."""
+        run, asking = _Run(known.bound, known.prompt), {}
+        for task, key in zip(known.tasks, known.keys, strict=True):
+            if task is None or key is None or key.digest in known.kept:
+                continue
+            asking[key] = self._ask(task, key, run)
+            if len(asking) % _BEGUN_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return asking
 
     def _ask(self, task: Task, key: _Key, run: _Run) -> "asyncio.Task[Kept]":
         """The one asking of this question, under way or begun now."""
@@ -190,6 +200,15 @@ class Batch:
             asyncio.get_running_loop().call_later(_STILL_FOUND, self._asking.pop, key, None)
             return
         self._asking.pop(key, None)
+
+    async def _give_all(self, known: "_Known", began: float) -> list[Prediction | None]:
+        """What each task is given, a few at a time."""
+        given: list[Prediction | None] = []
+        for key in known.keys:
+            given.append(self._give(key, known.kept, began) if key else None)
+            if len(given) % _GIVEN_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return given
 
     def _give(self, key: _Key, kept: dict[str, Kept], began: float) -> Prediction | None:
         """Hand a prediction over, unless another request that waited for it was given it."""
