@@ -88,7 +88,7 @@ def at_once(
 
 @contextmanager
 def probing(served: Served, path: str, every: float) -> Iterator[Callable[[], list[float]]]:
-    """Ask for a path again and again meanwhile; yields what tells the seconds of each answer, infinite if one failed."""
+    """Ask for a path again and again meanwhile; yields what tells the seconds of each answer (infinite: a failure)."""
     taken: list[float] = []
     done = threading.Event()
 
