@@ -267,10 +267,6 @@ PAIRWISE = """
 </View>"""
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the editor shows a Pairwise answer only if its to_name is the object that the prompt box labels",
-)
 def test_pairwise_is_chosen_by_shift_enter_and_can_be_submitted(lab: Lab, editor: Editor, shots: Path) -> None:
     lab.stub.responder = fills(better="right")
     data = {"question": "Which heap is better?", "one": "A heap.", "two": "A heap with air and worms in it."}
