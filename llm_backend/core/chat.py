@@ -50,7 +50,8 @@ class Call:
         temperature: None leaves it to the provider.
         n: How many completions are wanted.
         lane: Interactive calls never wait behind batch calls.
-        patience: Seconds in which the call must end, retries and waits included.
+        patience: Seconds after which no further try begins, waits included. A batch call has ended by then; an
+            interactive one that is under way may use its whole time-out.
     """
 
     messages: tuple[Message, ...]

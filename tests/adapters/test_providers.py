@@ -5,6 +5,7 @@ import email.utils
 import logging
 import time as real_time
 import traceback
+from dataclasses import replace
 
 import pytest
 
@@ -341,6 +342,21 @@ def test_nobody_at_the_address_is_told_with_the_setting_to_check() -> None:
     model.stop()
     with pytest.raises(Unreachable, match=r"no connection\. Is the server running, and OPENAI_BASE_URL right"):
         ask(model, call_of(patience=5.0), time=FakeTime())
+
+
+def test_a_person_is_told_after_a_few_tries_that_nobody_is_there() -> None:
+    model, time = StubModel().start(), FakeTime(1.0)
+    model.stop()
+    with pytest.raises(Unreachable, match="no connection"):
+        ask(model, call_of(patience=50.0, lane="interactive"), time=time)
+    assert time.slept == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_persons_call_that_is_under_way_has_its_whole_time_out() -> None:
+    with StubModel(always(replace(stub.says("Late."), delay=0.3))) as model:
+        assert ask(model, call_of(patience=0.05, lane="interactive")).texts == ("Late.",)
+        with pytest.raises(Unreachable):
+            ask(model, call_of(patience=0.05))
 
 
 def test_a_cancelled_call_gives_its_place_back() -> None:
