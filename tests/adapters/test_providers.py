@@ -6,6 +6,7 @@ import logging
 import time as real_time
 import traceback
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -274,12 +275,19 @@ def test_a_date_is_measured_by_the_clock_where_the_provider_does_not_tell_its_ow
 
 
 def test_callers_that_were_refused_together_do_not_come_back_together() -> None:
-    time = FakeTime(0.1, 0.4, 0.7, 0.9)
+    time, refused = FakeTime(0.1, 0.4, 0.7, 0.9), set[str]()
+
+    def refuse_once(request: Any, n_th: int) -> Reply:
+        caller = stub.user_text(request)
+        if caller in refused:
+            return stub.answers(request, n_th)
+        refused.add(caller)
+        return stub.rate_limited(retry_after="2")
 
     async def work(provider: Provider) -> None:
-        await asyncio.gather(*(provider.complete(call_of()) for _ in range(4)))
+        await asyncio.gather(*(provider.complete(call_of(f"caller {number}")) for number in range(4)))
 
-    with StubModel(script(*[stub.rate_limited(retry_after="2")] * 4)) as model:
+    with StubModel(refuse_once) as model:
         using(model, work, time=time)
     assert sorted(time.slept) == [pytest.approx(2 + 0.5 * roll) for roll in (0.1, 0.4, 0.7, 0.9)]
 
