@@ -29,6 +29,7 @@ test: $(VENV)/.package $(VENV)/.dev
 	@$(BIN)/python -m pytest $(ARGS)
 
 e2e: $(VENV)/.package $(VENV)/.dev
+	@test -n "$$E2E_LABEL_STUDIO" || $(BIN)/python -m llm_backend.demo.label_studio .demo/label-studio
 	@$(BIN)/python -m pytest -m e2e $(ARGS)
 
 lint: $(VENV)/.dev

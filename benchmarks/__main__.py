@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.measures import MEASURES, Row
-from benchmarks.processes import machine
+from benchmarks.processes import Neighbours, machine
 
 _MARKS = {True: "yes", False: "**no**", None: ""}
 
@@ -16,20 +15,25 @@ _MARKS = {True: "yes", False: "**no**", None: ""}
 def main() -> None:
     options = _options()
     names = options.only or list(MEASURES)
-    rows = []
+    rows, neighbours = [], Neighbours()
     for name in names:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         rows += MEASURES[name](0.1 if options.quick else 1.0)
-    print(table(rows))
+    others = neighbours.cores()
+    print(f"{machine()}. Other programs kept {others:.1f} cores busy meanwhile.\n\n{table(rows)}")
     if options.json:
-        told = {"machine": machine(), "quick": options.quick, "rows": [{**asdict(row), "ok": row.ok} for row in rows]}
+        told = {
+            "machine": machine(),
+            "others": others,
+            "quick": options.quick,
+            "rows": [{**asdict(row), "ok": row.ok} for row in rows],
+        }
         options.json.write_text(json.dumps(told, indent=2) + "\n")
 
 
 def table(rows: list[Row]) -> str:
-    """The rows in Markdown, headed by the machine."""
-    lines = [f"{machine()}; load {os.getloadavg()[0]:.1f}", ""]
-    lines += ["| measure | target | measured | ok |", "| --- | --- | --- | --- |"]
+    """The rows in Markdown."""
+    lines = ["| measure | target | measured | ok |", "| --- | --- | --- | --- |"]
     for row in rows:
         target = "" if row.target is None else f"≤ {row.target:g} {row.unit}"
         lines.append(f"| {row.measure} | {target} | {row.value:.{row.digits}f} {row.unit} | {_MARKS[row.ok]} |")

@@ -70,7 +70,7 @@ def one_annotator(share: float) -> list[Row]:
         for number in range(1, 51):
             direct.timed(_ASK, question)
             through.timed("/predict", bodies.shift_enter(number), _FILLED)
-        calls = [bodies.shift_enter(number) for number in range(1000, 1000 + _part(1000, share))]
+        calls = _calls(1000, _part(1000, share))
         before = cpu_seconds(served)
         # In turn, so that what else the machine does falls on both alike.
         pairs = [(direct.timed(_ASK, question), through.timed("/predict", call, _FILLED)) for call in calls]
@@ -88,21 +88,30 @@ def one_annotator(share: float) -> list[Row]:
 
 
 def annotators(share: float) -> list[Row]:
-    """Sixteen who start at the same moment and never pause; the model takes half a second."""
-    callers, rounds = 16, _part(40, share)
-    with _running(0.5) as (stub, served):
-        question = _question(stub)
-        alone = at_once(stub, _ASK, [question] * (callers * max(2, rounds // 8)), callers, _FILLED)
-        calls = [bodies.shift_enter(number) for number in range(1, 1 + callers * rounds)]
+    """Sixteen who never pause, each in a rhythm of their own; then in bursts, all in the same moment."""
+    callers, rounds, bursts, latency = 16, _part(40, share), _part(10, share), 0.5
+    with _running(latency) as (stub, served):
+        questions = [_question(stub)] * (callers * max(2, rounds // 4))
+        alone = at_once(stub, _ASK, questions, callers, _FILLED, spread=latency)
+        calls = _calls(1, callers * rounds)
         before = cpu_seconds(served)
-        whole = at_once(served, "/predict", calls, callers, _FILLED)
+        whole = at_once(served, "/predict", calls, callers, _FILLED, spread=latency)
         cpu = (cpu_seconds(served) - before) / len(calls)
+        start = 1 + len(calls)
+        together = [
+            at_once(served, "/predict", _calls(start + callers * number, callers), callers, _FILLED)
+            for number in range(bursts)
+        ]
     base = statistics.median(alone)
     what = f"Shift+Enter, model 500 ms, {callers} annotators"
+    middle = statistics.median(statistics.median(burst) for burst in together) - base
+    last = statistics.median(max(burst) for burst in together) - base
     return [
         Row(f"{what}: overhead p50", _ms(statistics.median(whole) - base), "ms", 6),
         Row(f"{what}: overhead p95", _ms(_percentile(whole, 95) - base), "ms", 20),
         Row(f"{what}: CPU per call", _ms(cpu), "ms", 4),
+        Row(f"{what} in the same moment: overhead of the middle one", _ms(middle), "ms"),
+        Row(f"{what} in the same moment: overhead of the last one", _ms(last), "ms"),
     ]
 
 
@@ -117,7 +126,7 @@ def batch(share: float) -> list[Row]:
             wall = time.perf_counter() - began
             cpu = (cpu_seconds(served) - before) / tasks
         caller.close()
-        memory = memory_mib(served)
+        held = memory_mib(served)
     if not all(result and result["result"] for result in results) or len(results) != tasks:
         raise WrongAnswer(f"{sum(map(bool, results))} of {tasks} tasks were predicted.")
     ideal = math.ceil(tasks / _IN_FLIGHT) * 0.5
@@ -126,7 +135,7 @@ def batch(share: float) -> list[Row]:
         Row(f"{what}: time / ideal ({ideal:g} s)", wall / ideal, "x", 1.15, 2),
         Row(f"{what}: CPU per task", _ms(cpu), "ms", 3),
         Row(f"{what}: slowest /health meanwhile", _ms(max(probes(), default=math.inf)), "ms", 250, 0),
-        Row(f"{what}: memory after it", memory, "MiB", 180, 0),
+        Row(f"{what}: memory after it", held, "MiB", 180, 0),
     ]
 
 
@@ -146,8 +155,7 @@ def memory(share: float) -> list[Row]:
 
 
 def _after(served: Served, start: int, calls: int) -> float:
-    asked = [bodies.shift_enter(number) for number in range(start, start + calls)]
-    at_once(served, "/predict", asked, 16, _FILLED)
+    at_once(served, "/predict", _calls(start, calls), 16, _FILLED)
     return memory_mib(served)
 
 
@@ -178,6 +186,10 @@ MEASURES: Mapping[str, Callable[[float], list[Row]]] = {
     "batch": batch,
     "memory": memory,
 }
+
+
+def _calls(first: int, count: int) -> list[bytes]:
+    return [bodies.shift_enter(number) for number in range(first, first + count)]
 
 
 def _part(count: int, share: float) -> int:

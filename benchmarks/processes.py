@@ -62,6 +62,18 @@ def memory_mib(served: Served) -> float:
     return sum(map(_pss_kib, _tree(served.pid))) / 1024
 
 
+class Neighbours:
+    """What else the machine does from now on. Figures of a busy machine say little."""
+
+    def __init__(self) -> None:
+        self._began, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
+
+    def cores(self) -> float:
+        """How many cores other programs kept busy, on average."""
+        others = _busy_seconds() - self._busy - (_own_seconds() - self._own)
+        return max(0.0, others) / (time.monotonic() - self._began)
+
+
 def machine() -> str:
     """The machine in words."""
     cores = len(os.sched_getaffinity(0))
@@ -125,6 +137,18 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _busy_seconds() -> float:
+    """CPU that the whole machine has used since it was started, all but idling and waiting for disks."""
+    user, nice, system, _, _, *others = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9])
+    return (user + nice + system + sum(others)) / _TICKS
+
+
+def _own_seconds() -> float:
+    """CPU of this process and of those that it started and that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _tree(pid: int) -> list[int]:

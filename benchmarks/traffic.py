@@ -1,12 +1,14 @@
 """How are the calls made and timed? Over connections that stay open, as Label Studio's are."""
 
 import json
+import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from benchmarks.processes import Served
@@ -56,31 +58,37 @@ class Caller:
         return answer
 
 
-def at_once(served: Served, path: str, bodies: Sequence[bytes], callers: int, holds: bytes) -> list[float]:
-    """Seconds of each exchange, made by several callers who start together and never pause.
+def at_once(
+    served: Served, path: str, bodies: Sequence[bytes], callers: int, holds: bytes, spread: float = 0.0
+) -> list[float]:
+    """Seconds of each exchange, made by several callers who never pause.
 
+    Args:
+        spread: Seconds within which they start, each at a moment of its own; 0: all in the same moment.
     Raises:
         WrongAnswer: An answer does not hold what it must.
     """
-    start = threading.Barrier(callers)
+    start, chance = threading.Barrier(callers), random.Random(7)
 
-    def work(own: Sequence[bytes]) -> list[float]:
+    def work(own: Sequence[bytes], late: float) -> list[float]:
         caller = Caller(served)
         try:
             caller.timed("/health")  # the connection is open before the start
             start.wait(_TIMEOUT)
+            time.sleep(late)
             return [caller.timed(path, body, holds) for body in own]
         finally:
             caller.close()
 
     with ThreadPoolExecutor(callers) as threads:
-        shares = threads.map(work, (bodies[number::callers] for number in range(callers)))
-        return [seconds for share in shares for seconds in share]
+        shares = [bodies[number::callers] for number in range(callers)]
+        taken = threads.map(work, shares, [chance.uniform(0, spread) for _ in shares])
+        return [seconds for own in taken for seconds in own]
 
 
 @contextmanager
 def probing(served: Served, path: str, every: float) -> Iterator[Callable[[], list[float]]]:
-    """Ask for a path again and again meanwhile; yields what tells the seconds of each answer."""
+    """Ask for a path again and again meanwhile; yields what tells the seconds of each answer (infinite: a failure)."""
     taken: list[float] = []
     done = threading.Event()
 
@@ -89,6 +97,8 @@ def probing(served: Served, path: str, every: float) -> Iterator[Callable[[], li
         try:
             while not done.wait(every):
                 taken.append(caller.timed(path))
+        except (OSError, HTTPException, WrongAnswer):
+            taken.append(math.inf)
         finally:
             caller.close()
 

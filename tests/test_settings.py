@@ -217,3 +217,10 @@ def test_env_example_spells_the_defaults() -> None:
 
 def test_env_example_holds_no_key() -> None:
     assert not re.search(r"(?m)^[^#]", env_example.text().replace("\n\n", "\n"))
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "RPM", "TPM", "FILL_GEOMETRY", "FEW_SHOT", "LEARN_EVERY", "BLIND_SHARE"])
+def test_a_setting_that_would_do_nothing_is_refused_rather_than_ignored(name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        read({"OPENAI_API_KEY": "k", name: "5"})
+    read({"OPENAI_API_KEY": "k", name: "0"})

@@ -67,7 +67,7 @@ class Interactive:
         except BackendError as exc:
             log.warning("interactive project=%s task=%s: %s", bound.key, task.id, exc.logged)
             return _notice(bound.plan, exc.sentence, held)
-        made = _for_editor(bound.plan, outcome.regions)
+        made = _for_editor(bound.plan, outcome.regions, context)
         if not made and not outcome.faults:
             return _notice(bound.plan, "The model answered that nothing applies.", held)
         if outcome.faults:
@@ -89,7 +89,7 @@ class Interactive:
         raise _NotYet(self._settings.interactive_timeout)
 
     async def _predict(self, bound: Bound, task: Task, prompt: Prompt, held: Sequence[Region]) -> Outcome:
-        patience = max(self._settings.interactive_timeout, self._settings.llm_timeout)
+        patience = self._settings.interactive_timeout
         asking = predict(
             bound.plan, task, prompt, bound.llm, self._fetch, lane="interactive", patience=patience, held=held
         )
@@ -144,9 +144,10 @@ def _without_notices(held: Sequence[Region]) -> list[Region]:
     return [replace(region, value={**region.value, "text": _own_words(region)}) for region in noted]
 
 
-def _for_editor(plan: Plan, regions: Sequence[Region]) -> tuple[Region, ...]:
-    """Regions as the editor writes them, marked as machine output."""
-    names = {control.name: control.editor_to_name for control in plan.controls}
+def _for_editor(plan: Plan, regions: Sequence[Region], context: Sequence[Region]) -> tuple[Region, ...]:
+    """Regions as the editor shows them, marked as machine output."""
+    prompted = next((region.to_name for region in context if region.from_name == plan.config.prompt), "")
+    names = {control.name: control.shown_at(prompted or control.to_name) for control in plan.controls}
     return marked(tuple(replace(r, to_name=names.get(r.from_name, r.to_name)) for r in regions), "prediction")
 
 

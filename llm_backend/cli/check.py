@@ -133,7 +133,7 @@ def _asked(question: Question, inputs: Inputs) -> Iterator[str]:
     yield from _headed("Sent along, once fetched", pictures)
     if question.literal:
         names = ", ".join(f"{{{name}}}" for name in question.literal)
-        yield f"Taken as they stand, since the task has no such field: {names}\n"
+        yield f"Taken as they stand, since they name no field of the task: {names}\n"
     if question.form is None:
         yield "Asked in plain words: the only field is a text, so there is no JSON Schema."
     else:

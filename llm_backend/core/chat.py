@@ -50,7 +50,8 @@ class Call:
         temperature: None leaves it to the provider.
         n: How many completions are wanted.
         lane: Interactive calls never wait behind batch calls.
-        patience: Seconds in which the call must end, retries and waits included.
+        patience: Seconds after which no further try begins, waits included. A batch call has ended by then; an
+            interactive one that is under way may use its whole time-out.
         group: Whose batch call it is, such as a project: groups take turns where calls must wait.
     """
 
@@ -130,8 +131,3 @@ class LLM(Protocol):
             Unreachable: No connection, or no answer within `call.patience`.
         """
         ...
-
-
-def text_of(messages: tuple[Message, ...]) -> str:
-    """All that is said in words, for stand-ins and tests."""
-    return "\n\n".join(message.text for message in messages)

@@ -7,9 +7,10 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from http.cookiejar import CookieJar
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_opener
 
@@ -60,6 +61,7 @@ class Api:
 
         Raises:
             ApiRefused: The answer is an error.
+            BackendError: There is no answer.
         """
         raw = None if body is None else json.dumps(body).encode()
         answer = self._send(method, path, raw, "application/json")
@@ -167,6 +169,8 @@ class Api:
                 return answer
         except HTTPError as exc:
             raise _refusal(method, path, exc) from exc
+        except (URLError, HTTPException, OSError) as exc:
+            raise BackendError(f"Label Studio at {self.url} does not answer: {exc}.") from exc
 
 
 def _refusal(method: str, path: str, exc: HTTPError) -> ApiRefused:

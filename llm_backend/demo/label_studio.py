@@ -209,3 +209,10 @@ def _copy_database(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as held, closing(sqlite3.connect(partial)) as copy:
         held.backup(copy)
     partial.replace(target)
+
+
+if __name__ == "__main__":  # python -m llm_backend.demo.label_studio FOLDER: install it beforehand
+    try:
+        print(install(Path(sys.argv[1])))
+    except ChildFailed as exc:
+        sys.exit(exc.sentence)

@@ -63,8 +63,12 @@ def run(
             say(f"Starting the backend at {address} ...")
             with backend:
                 backend.wait_until_healthy(f"{address}/health", 60.0)
-                for sample in reversed(SAMPLES):  # Label Studio lists the newest first
-                    furnish(api, sample, address)
+                try:
+                    for sample in reversed(SAMPLES):  # Label Studio lists the newest first
+                        furnish(api, sample, address)
+                except BackendError:
+                    _check(label_studio.child, backend)  # one that fell says why
+                    raise
                 for line in _ready(label_studio.url, folder, settings, llm):
                     say(line)
                 _watch(label_studio.child, backend)
@@ -176,9 +180,13 @@ def _stop(number: int, frame: object) -> NoReturn:
 def _watch(*children: Child) -> NoReturn:
     """Look after the programs until one falls or somebody stops us."""
     while True:
-        for child in children:
-            child.check()
+        _check(*children)
         time.sleep(_LOOKS)
+
+
+def _check(*children: Child) -> None:
+    for child in children:
+        child.check()
 
 
 def _ready(url: str, folder: Path, settings: Settings, llm: LLM | None) -> Sequence[str]:

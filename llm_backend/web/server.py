@@ -77,10 +77,9 @@ def serve(settings: Settings, host: str = "0.0.0.0", port: int = 9090, llm: LLM 
         SettingsError: Something that the settings name cannot be used.
     """
     _log_to_stderr(settings.log_level)
-    open_services(
-        settings, llm
-    ).close()  # what cannot work is told here, once, not by a worker that dies and dies again
-    _say_what_is_not_believed(settings)
+    # What cannot work is told here, once, and not by a worker that dies again and again.
+    open_services(settings, llm).close()
+    _say_what_does_not_work(settings)
     log.info("serving on http://%s:%s with %s", host, port, llm.model if llm else settings.model)
     _keep_out_of_collections()
     stop_sharing = share()
@@ -109,7 +108,9 @@ def _keep_out_of_collections() -> None:
     gc.freeze()
 
 
-def _say_what_is_not_believed(settings: Settings) -> None:
+def _say_what_does_not_work(settings: Settings) -> None:
+    if settings.use_internal_prompt_template and "{prompt}" not in settings.prompt_template:
+        log.warning("PROMPT_TEMPLATE has no {prompt}: what annotators type does not reach the model.")
     if settings.guarded and not settings.url_secret:
         log.warning(
             "Label Studio's webhooks carry no credentials, so the prompts that they bring are not believed. "

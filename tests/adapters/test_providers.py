@@ -5,6 +5,8 @@ import email.utils
 import logging
 import time as real_time
 import traceback
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -273,12 +275,19 @@ def test_a_date_is_measured_by_the_clock_where_the_provider_does_not_tell_its_ow
 
 
 def test_callers_that_were_refused_together_do_not_come_back_together() -> None:
-    time = FakeTime(0.1, 0.4, 0.7, 0.9)
+    time, refused = FakeTime(0.1, 0.4, 0.7, 0.9), set[str]()
+
+    def refuse_once(request: Any, n_th: int) -> Reply:
+        caller = stub.user_text(request)
+        if caller in refused:
+            return stub.answers(request, n_th)
+        refused.add(caller)
+        return stub.rate_limited(retry_after="2")
 
     async def work(provider: Provider) -> None:
-        await asyncio.gather(*(provider.complete(call_of()) for _ in range(4)))
+        await asyncio.gather(*(provider.complete(call_of(f"caller {number}")) for number in range(4)))
 
-    with StubModel(script(*[stub.rate_limited(retry_after="2")] * 4)) as model:
+    with StubModel(refuse_once) as model:
         using(model, work, time=time)
     assert sorted(time.slept) == [pytest.approx(2 + 0.5 * roll) for roll in (0.1, 0.4, 0.7, 0.9)]
 
@@ -341,6 +350,21 @@ def test_nobody_at_the_address_is_told_with_the_setting_to_check() -> None:
     model.stop()
     with pytest.raises(Unreachable, match=r"no connection\. Is the server running, and OPENAI_BASE_URL right"):
         ask(model, call_of(patience=5.0), time=FakeTime())
+
+
+def test_a_person_is_told_after_a_few_tries_that_nobody_is_there() -> None:
+    model, time = StubModel().start(), FakeTime(1.0)
+    model.stop()
+    with pytest.raises(Unreachable, match="no connection"):
+        ask(model, call_of(patience=50.0, lane="interactive"), time=time)
+    assert time.slept == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_persons_call_that_is_under_way_has_its_whole_time_out() -> None:
+    with StubModel(always(replace(stub.says("Late."), delay=0.3))) as model:
+        assert ask(model, call_of(patience=0.05, lane="interactive")).texts == ("Late.",)
+        with pytest.raises(Unreachable):
+            ask(model, call_of(patience=0.05))
 
 
 def test_a_cancelled_call_gives_its_place_back() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from llm_backend.core.chat import Call
+from llm_backend.core.wire import PredictRequest
 from llm_backend.errors import Busy, KeyRefused, ProviderRefused
 from tests.support.scripted import Reply, ScriptedLLM
-from tests.support.serving import GOOD, by_name, serving, task
+from tests.support.serving import CONFIG, GOOD, PROJECT, by_name, serving, task, typed
 
 
 def answer_or_fail(call: Call) -> Reply:
@@ -46,6 +47,21 @@ def test_tasks_are_asked_together_not_one_after_the_other(tmp_path: Path) -> Non
 
     with serving(ScriptedLLM(together), tmp_path) as host:
         assert all(host.batch(*(task(number) for number in range(20))))
+
+
+def test_an_annotator_is_asked_for_before_a_batch_has_begun_all_of_its_tasks(tmp_path: Path) -> None:
+    params = {"context": {"result": [typed("Say why.")]}}
+    body = {"tasks": [task(0)], "label_config": CONFIG, "project": PROJECT, "params": params}
+    pressed: list[asyncio.Task[object]] = []
+
+    def press_once(_: Call) -> dict[str, str]:
+        if not pressed:
+            pressed.append(asyncio.ensure_future(host.services.backend.predict(PredictRequest.from_json(body))))
+        return GOOD
+
+    with serving(llm := ScriptedLLM(press_once), tmp_path) as host:
+        assert all(host.batch(*(task(number, f"text {number}") for number in range(1, 201))))
+    assert "interactive" in [call.lane for call in llm.calls[:50]]
 
 
 def test_one_bad_task_never_spoils_the_others(tmp_path: Path) -> None:

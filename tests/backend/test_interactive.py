@@ -143,13 +143,29 @@ def test_interactive_calls_have_their_own_lane(tmp_path: Path) -> None:
     assert [call.lane for call in llm.calls] == ["interactive", "batch"]
 
 
-def test_a_pairwise_answer_is_addressed_as_the_editor_does(tmp_path: Path) -> None:
-    config = """<View><Text name="a" value="$a"/><Text name="b" value="$b"/><TextArea name="prompt" toName="a"/>
-    <Pairwise name="pw" toName="a,b"/></View>"""
-    data = {"id": 1, "data": {"a": "x", "b": "y"}}
-    prompt = {**typed("Which?"), "to_name": "a"}
+def test_a_pairwise_answer_is_addressed_where_the_editor_shows_it(tmp_path: Path) -> None:
+    config = """<View><Text name="q" value="$q"/><Text name="a" value="$a"/><Text name="b" value="$b"/>
+    <TextArea name="prompt" toName="q"/><Pairwise name="pw" toName="a,b"/></View>"""
+    data = {"id": 1, "data": {"q": "Which?", "a": "x", "b": "y"}}
+    prompt = {**typed("Which?"), "to_name": "q"}
     with serving(ScriptedLLM({"pw": "left"}), tmp_path) as host:
         (shown,) = host.shift_enter(prompt, task=data, config=config)
         ((stored,),) = [answer["result"] for answer in host.batch(data, config=config)]
-    assert (shown["to_name"], stored["to_name"]) == ("pw", "a")
+    assert (shown["to_name"], stored["to_name"]) == ("q", "a")
     assert shown["value"] == stored["value"] == {"selected": "left"}
+
+
+def test_a_side_that_a_person_clicked_is_not_answered_again(tmp_path: Path) -> None:
+    config = """<View><Text name="q" value="$q"/><Text name="a" value="$a"/><Text name="b" value="$b"/>
+    <TextArea name="prompt" toName="q"/><TextArea name="why" toName="q"/><Pairwise name="pw" toName="a,b"/></View>"""
+    clicked = {
+        "from_name": "pw",
+        "to_name": "pw",
+        "type": "pairwise",
+        "value": {"selected": "right"},
+        "origin": "manual",
+    }
+    opened = {"id": 1, "data": {"q": "Which?", "a": "x", "b": "y"}, "drafts": [{"result": [clicked]}]}
+    with serving(ScriptedLLM("Because."), tmp_path) as host:
+        regions = host.shift_enter({**typed("Which?"), "to_name": "q"}, task=opened, config=config)
+    assert [region["from_name"] for region in regions] == ["why"]

@@ -110,7 +110,7 @@ def test_check_shows_what_the_model_would_be_sent() -> None:
     said = say("check", "config.xml", "--task", "task.json", "--prompt", 'Judge {text} as {"a": 1} or {foo}.').stdout
     assert 'Message of the user:\n  Judge Hello {you} as {"a": 1} or {foo}.\n' in said
     assert "http://files.example/page.png" in said
-    assert "no such field: {foo}\n" in said
+    assert "name no field of the task: {foo}\n" in said
     assert '"maximum": 4' in said
 
 

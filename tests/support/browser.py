@@ -21,6 +21,14 @@ FLAGS = (
 PATIENCE = 20_000
 """Milliseconds that a condition may take to come true."""
 SELECTED = "window.Htx && window.Htx.annotationStore && window.Htx.annotationStore.selected"
+_SHOWN = """() => ({
+  texts: [...document.querySelectorAll("[data-testid=htx-textbox-content]")].map(e => e.innerText),
+  chosen: [...document.querySelectorAll(".lsf-choice input:checked")].map(e => e.name),
+  stars: document.querySelectorAll(".ant-rate-star-full").length,
+  entries: [...document.querySelectorAll(".ant-select-selection-item-content")].map(e => e.innerText),
+  numbers: [...document.querySelectorAll("input[type=number]")].map(e => e.value),
+  dates: [...document.querySelectorAll("input[type=date], input[type=time]")].map(e => e.value),
+})"""
 TOGGLE = "[data-testid=bottombar-auto-annotation-toggle]"
 
 
@@ -58,11 +66,18 @@ class Editor:
         self.api = api
         self.page = context.new_page()
         self.page.set_default_timeout(PATIENCE)
+        self._visited: set[int] = set()
         self.noise = Noise()
         self.noise.listen(self.page)
 
     def open(self, project: int, task: int) -> None:
-        """Open a task as from the list of tasks, and wait until the form is on the screen."""
+        """Open a task by its address, and wait until the form is on the screen."""
+        if project not in self._visited:
+            # Before a project's list of tasks was seen once, the host shows a task that is opened by its address
+            # without its predictions.
+            self.page.goto(f"{self.api.url}/projects/{project}/data", wait_until="domcontentloaded")
+            self.page.locator("[data-testid=table-row]").first.wait_for()
+            self._visited.add(project)
         self.page.goto(f"{self.api.url}/projects/{project}/data?task={task}", wait_until="domcontentloaded")
         self.wait(f"Boolean({SELECTED}) && window.Htx.task && String(window.Htx.task.id) === '{task}'")
         self.page.locator(".lsf-main-view, .lsf-editor, [class*=main-view]").first.wait_for()
@@ -103,6 +118,35 @@ class Editor:
         """Wait until a control holds a value that fits; returns its region."""
         return self._until(lambda: (r := self.region(name)) is not None and holds(r["value"]) and r, f'"{name}"')
 
+    def choose(self, label: str) -> None:
+        """Click a choice."""
+        self.page.locator(f"label:has(input[name='{label}'])").first.click()
+
+    def rate(self, stars: int) -> None:
+        """Click the n-th star."""
+        self.page.locator(".ant-rate-star [role=radio]").nth(stars - 1).click()
+
+    def rewrite(self, entry: str, text: str) -> None:
+        """Edit an entry of a text box: its pencil, the new text, Shift+Enter."""
+        row = self.page.locator("[data-testid=textarea-region]", has_text=entry)
+        row.hover()
+        row.locator("[data-testid=htx-textbox-edit-button]").click()
+        box = self.page.locator("[data-testid=textarea-region] :is(textarea, input)").first
+        box.fill(text)
+        box.press("Shift+Enter")
+
+    def shown(self) -> dict[str, JSON]:
+        """What can be seen of the form, read from the page and not from the annotation behind it."""
+        return dict(self.page.evaluate(_SHOWN))
+
+    def outlined(self, text: str) -> bool:
+        """Whether a text stands in a frame, as the chosen side of a Pairwise with an outline as selectionStyle does."""
+        framed = """element => {
+          for (let e = element; e; e = e.parentElement) if (getComputedStyle(e).outlineStyle === "solid") return true;
+          return false;
+        }"""
+        return bool(self.page.locator(".lsf-object, [class*=richtext]", has_text=text).last.evaluate(framed))
+
     def submit(self) -> int:
         """Press Submit and wait until it is stored; returns the annotation's id."""
         with self.page.expect_response(
@@ -110,6 +154,12 @@ class Editor:
         ) as reply:
             self.page.locator("button[aria-label='Submit current annotation'], button:has-text('Submit')").first.click()
         return int(reply.value.json()["id"])
+
+    def wait_until_quiet(self, still: float = 1.0) -> None:
+        """Wait until the page has sent nothing for a while: no sign tells that the calls after Submit are over."""
+        self.page.wait_for_load_state("networkidle")
+        self.page.wait_for_timeout(still * 1000)
+        self.page.wait_for_load_state("networkidle")
 
     def screenshot(self, file: Path) -> None:
         """Take a picture of the window, or nothing where no folder is wanted."""

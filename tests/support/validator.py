@@ -1,7 +1,7 @@
 """The host's own validator, asked in the environment where Label Studio is installed.
 
-Its SDK pins much that must not stand beside the backend, so it runs in an interpreter of its own: the one that
-LABEL_STUDIO_PYTHON names, else that of the demo's Label Studio (`make demo` installs it).
+Its SDK pins much that must not stand beside the backend, so it runs in an interpreter of its own: the one of the
+Label Studio that E2E_LABEL_STUDIO names, else that of the one which the demo and `make e2e` install.
 """
 
 import json
@@ -10,7 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from llm_backend.demo.label_studio import install
+from tests.support.lab import HOME
+
 _VALIDATE = """
 import json, sys
 from label_studio_sdk.label_interface import LabelInterface
@@ -31,11 +33,11 @@ json.dump({file.parent.name: yaml.safe_load(file.read_text(encoding="utf-8"))["c
 """
 
 
-def interpreter() -> str | None:
-    """A Python that has Label Studio's SDK, or None."""
-    named = os.environ.get("LABEL_STUDIO_PYTHON")
-    found = sorted(str(path) for path in ROOT.glob(".demo/venv-*/bin/python"))
-    return next((path for path in ([named] if named else []) + found if Path(path).exists()), None)
+def interpreter() -> str:
+    """A Python that has Label Studio's SDK; it is installed if it is not there yet."""
+    named = os.environ.get("E2E_LABEL_STUDIO")
+    label_studio = Path(named) if named else install(HOME)
+    return str(label_studio.with_name("python"))
 
 
 def complaints(cases: list[tuple[str, dict[str, Any]]]) -> list[list[str]]:
@@ -51,8 +53,6 @@ def templates() -> dict[str, str]:
 
 
 def _run(code: str, given: str) -> Any:
-    python = interpreter()
-    assert python is not None
-    done = subprocess.run([python, "-c", code], input=given, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([interpreter(), "-c", code], input=given, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -45,6 +45,8 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 # On top of a wait that the provider asks for: it knows how long, we only keep the callers apart.
 _LONGEST_JITTER = 4.0
+# A person who waits for a server that cannot be reached is told after this many further tries (some four seconds).
+_PERSONS_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +182,13 @@ class Provider:
                 self._observer.ended(outcome, self._timing.clock() - sending.began)
 
     async def _post(self, conversation: "_Conversation", body: dict[str, JSON], sending: "_Sending") -> bytes:
-        """Wait for a place and send, within the call's time-out and what is left of its patience."""
+        """Wait for a place and send, within the call's time-out and what is left of its patience.
+
+        A person's call, once begun, has its whole time-out: its answer may come late, and is kept for them.
+        """
         left = max(0.0, conversation.end - self._timing.clock())
+        if conversation.call.lane == "interactive":
+            left = max(left, self._call_timeout)
         scope = asyncio.timeout(left)
         try:
             refuse_private(self.endpoint, self._allowed)
@@ -236,12 +243,15 @@ class Provider:
         together.
 
         Raises:
-            BackendError: The provider says that it is in vain, or patience would end first.
+            BackendError: The provider says that it is in vain, a person has waited long enough for a server that does
+                not answer, or patience would end first.
         """
         longest = _LONGEST_PAUSE if fault.wait is None else _LONGEST_JITTER
         spread = min(longest, _FIRST_PAUSE * 2 ** min(tries, 10))
         wait = (fault.wait or 0.0) + self._timing.chance() * spread
-        if not fault.again or self._timing.clock() + wait >= conversation.end:
+        person = conversation.call.lane == "interactive" and isinstance(fault.lasted, Unreachable)
+        in_vain = person and tries >= _PERSONS_TRIES
+        if not fault.again or in_vain or self._timing.clock() + wait >= conversation.end:
             raise fault.lasted from None
         log.info("%s: try %d in %.1f s, after %s", conversation.who, tries + 2, wait, type(fault.lasted).__name__)
         if self._observer is not None:

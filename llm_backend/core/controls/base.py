@@ -47,9 +47,12 @@ class Control(ABC):
         self.to_name = output.to_names[0] if output.to_names else ""
         self.required = output.required and not output.conditions
 
-    @property
-    def editor_to_name(self) -> str:
-        """The `to_name` that the editor itself writes; the same but for Pairwise."""
+    def shown_at(self, prompted: str) -> str:
+        """The `to_name` under which the editor shows an interactive answer; the stored one but for Pairwise.
+
+        Args:
+            prompted: The object that the prompt box labels.
+        """
         return self.to_name
 
     @classmethod

@@ -13,12 +13,12 @@ class Pairwise(Control, tags=("Pairwise",)):
     """The better of two objects. Answer: `left` or `right`; null where neither is, for the tag knows no tie.
 
     Stored results name the first object as `to_name`, the only form that both the host's validator and the editor
-    take; the editor itself writes the control's own name. Any form is read.
+    take; the editor itself writes the control's own name. An interactive answer is shown only under the object that
+    the prompt box labels (seen in the editor of 1.23.2). Any form is read.
     """
 
-    @property
-    def editor_to_name(self) -> str:
-        return self.name
+    def shown_at(self, prompted: str) -> str:
+        return prompted
 
     @classmethod
     def cannot(cls, output: Output) -> str:

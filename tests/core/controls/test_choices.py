@@ -174,7 +174,11 @@ def test_a_persons_choice_is_read(tag: str, value: JSON, answer: JSON) -> None:
 
 
 DYNAMIC = choices('<Choice value="None of these"/>', 'value="$options"')
-OBJECTS = [{"value": "First", "alias": "1"}, {"value": "Second", "hint": "later"}, {"value": "Third", "html": "<b>Third</b>"}]
+OBJECTS = [
+    {"value": "First", "alias": "1"},
+    {"value": "Second", "hint": "later"},
+    {"value": "Third", "html": "<b>Third</b>"},
+]
 
 
 def test_options_of_the_task_come_after_those_of_the_config() -> None:

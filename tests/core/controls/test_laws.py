@@ -14,7 +14,7 @@ from llm_backend.core.inputs import Inputs, read
 from llm_backend.core.labeling import parse
 from llm_backend.core.wire import JSON, Region
 from llm_backend.errors import AnswerError
-from tests.support.validator import complaints, interpreter, templates
+from tests.support.validator import complaints, templates
 
 OBJECTS = '<Text name="text" value="$text"/><Text name="second" value="$text"/>'
 DATA = {"text": "Some words.", "options": [{"value": "Drei", "alias": "3"}, {"value": "Vier 🚀"}]}
@@ -73,9 +73,6 @@ STRICT_KEYS = frozenset(
         *("pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
         *("minItems", "maxItems"),
     )
-)
-needs_label_studio = pytest.mark.skipif(
-    interpreter() is None, reason="no Label Studio here; name a Python that has it in LABEL_STUDIO_PYTHON"
 )
 
 
@@ -212,7 +209,7 @@ def paths(tag: str, *, nested: bool) -> list[tuple[str, ...]]:
     return leaves if "allowNested" in tag or "leafsOnly" in tag else [("a",), *leaves]
 
 
-@needs_label_studio
+@pytest.mark.e2e
 def test_the_hosts_validator_takes_every_region_but_nested_choices() -> None:
     cases = []
     for tag, answers in CANONICAL.items():
@@ -225,7 +222,7 @@ def test_the_hosts_validator_takes_every_region_but_nested_choices() -> None:
     assert refused == {config for config, _ in cases if "allowNested" in config}
 
 
-@needs_label_studio
+@pytest.mark.e2e
 def test_every_template_of_the_host_is_bound() -> None:
     shipped = templates()
     assert len(shipped) > 50

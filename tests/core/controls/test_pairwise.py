@@ -39,8 +39,8 @@ def test_a_persons_choice_is_read_whichever_object_it_names(to_name: str) -> Non
     assert PAIRWISE.encode([Region("better", to_name, "pairwise", {"selected": "right"})], INPUTS) == "right"
 
 
-def test_the_editor_names_the_control_itself() -> None:
-    assert (PAIRWISE.to_name, PAIRWISE.editor_to_name) == ("a", "better")
+def test_the_editor_shows_it_under_the_object_that_the_prompt_labels() -> None:
+    assert (PAIRWISE.to_name, PAIRWISE.shown_at("question")) == ("a", "question")
 
 
 def test_what_says_neither_is_no_answer() -> None:
