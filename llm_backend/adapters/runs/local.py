@@ -19,6 +19,8 @@ from llm_backend.errors import BackendError, KeyRefused
 log = logging.getLogger(__name__)
 
 _READ_AT_ONCE = 256
+# Questions that are begun before the loop turns to other calls: an annotator's must not wait until all are made.
+_BEGUN_AT_ONCE = 8
 _ENDING_SECONDS = 5.0
 
 
@@ -56,6 +58,7 @@ class LocalEngine:
         self._asking: set[asyncio.Task[None]] = set()
         self._waiting: dict[Question, set[asyncio.Future[Kept | None]]] = {}
         self._closing = False
+        self._filling = False
 
     async def start(self, run_id: str) -> None:
         run = self._store.run(run_id)
@@ -111,22 +114,28 @@ class LocalEngine:
             asking.cancel()
 
     def _fill(self) -> None:
-        """Begin to ask until the window is full or nothing is left."""
-        while not self._closing and len(self._asking) < self._window:
-            begun = self._next()
-            if begun is None:
+        """Begin to ask, a few at a time, until the window is full or nothing is left."""
+        self._filling = False
+        for _ in range(_BEGUN_AT_ONCE):
+            if self._closing or len(self._asking) >= self._window or (begun := self._next()) is None:
                 return
             active, task = begun
             active.asking.add(task.digest)
             asking = asyncio.ensure_future(self._ask(active, task))
             self._asking.add(asking)
             asking.add_done_callback(self._asked)
+        self._fill_soon()
+
+    def _fill_soon(self) -> None:
+        if not self._filling:
+            self._filling = True
+            asyncio.get_running_loop().call_soon(self._fill)
 
     def _asked(self, asking: "asyncio.Task[None]") -> None:
         self._asking.discard(asking)
         if not asking.cancelled() and (bug := asking.exception()) is not None:
             log.error("a task failed on a fault of ours", exc_info=bug)
-        self._fill()
+        self._fill_soon()
 
     def _next(self) -> tuple[_Active, RunTask] | None:
         """The next task to ask: an urgent one, else one of the project whose turn it is."""
