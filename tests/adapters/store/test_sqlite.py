@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from llm_backend.adapters.store import Kept, Project
-from llm_backend.adapters.store.sqlite import FILE_NAME, MIGRATIONS, SqliteStore, connect, migrate
+from llm_backend.adapters.store.sqlite import SqliteStore
+from llm_backend.adapters.store.sqlite_file import FILE_NAME, MIGRATIONS, connect, migrate
 from llm_backend.errors import SettingsError, StoreError
 
 KEY = "1.1795217550"
