@@ -36,6 +36,7 @@ LIBRARIES = {
     "PIL": ("adapters.pictures",),
     "prometheus_client": ("metrics",),
     "pytesseract": ("adapters.pictures",),
+    "redis": ("adapters.runs", "adapters.store"),
     "rich": ("cli",),
     "sqlite3": ("adapters.store", "demo"),  # the demo reads Label Studio's own database, which is not our store
     "werkzeug": ("web",),

@@ -1,0 +1,381 @@
+"""What do we remember of runs, in Redis?
+
+A run's tasks stand side by side in few keys, each found by its place:
+
+    run:<id>      what the run is, its state and its counts
+    letters:<id>  one letter per task: w(aiting), d(one), f(ailed), c(ancelled)
+    texts:<id>    the tasks that are not answered: place -> digest, id and data
+    names:<id>    digests and ids of all tasks, some hundreds in each entry: first place -> names
+    reasons:<id>  why tasks failed: place -> sentence
+    claims:<s>    for a project's version: digest -> place and run that it waits in
+
+A claim counts for as long as its task's letter says that it waits. A run is hidden until its last task has come, and
+from before its first one goes; what a killed process left half-way is removed when its lease has ended.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, TypeVar
+
+from llm_backend.adapters.store import Kept, Settled
+from llm_backend.adapters.store.redis.server import RedisServer, at, short, slices
+from llm_backend.core.chat import Usage
+from llm_backend.core.run import TASK_STATES, UNFINISHED, Run, RunState, RunTask, Spec, TaskState, TaskStatus
+from llm_backend.core.wire import JSON, Task
+from llm_backend.errors import StoreError, UnknownRun
+
+T = TypeVar("T")
+
+DAY = 86_400.0
+AT_ONCE = 500
+"""Tasks per command or script: some milliseconds of Redis's time, in which nobody else is served."""
+SETTLED_AT_ONCE = 200
+BYTES_AT_ONCE = 1_000_000
+LEASE_SECONDS = 30
+"""How long a run that is being added stands without a further slice of its tasks."""
+GIVEN_SECONDS = 600
+"""Longer than any request waits: of two that wait at the same time, the later one is answered within this."""
+CLOCKS_APART = 5.0
+"""Seconds by which the clocks of machines may differ."""
+
+_LETTERS: dict[str, TaskState] = {state[0]: state for state in TASK_STATES}
+_FIELDS = (
+    *("spec", "state", "reason", "created", "started", "finished", *TASK_STATES),
+    *("prompt_tokens", "completion_tokens", "calls"),
+)
+
+
+class RedisRuns(RedisServer):
+    """The `Runs` part of the shared home."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        keep_days: float,
+        keep_most: int,
+        runs_most: int,
+        clock: Callable[[], float] = time.time,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        super().__init__(url, clock=clock)
+        self._age, self._keep_most, self._runs_most = keep_days * DAY, keep_most, runs_most
+        self._lease = lease_seconds
+
+    def add_run(self, run: Run, tasks: Sequence[RunTask]) -> tuple[RunTask, ...]:
+        self._prune_runs()
+        self._begin(run)
+        try:
+            mine = self._add(run, _first_of_each(tasks, lambda task: task.digest))
+            if mine and not self._script("show_run", run.id, run.state):
+                raise _too_slow()
+        except BaseException:
+            self._give_up(run.id)
+            raise
+        if not mine:
+            self._remove(run.id)
+        return mine
+
+    def run(self, run_id: str) -> Run | None:
+        return _run(run_id, self._do("HMGET", at("run", run_id), *_FIELDS))
+
+    def runs(self, states: Collection[RunState] = (), most: int = 100) -> tuple[Run, ...]:
+        among = "unfinished" if states and set(states) <= set(UNFINISHED) else "runs"
+        found: list[Run] = []
+        start = 0
+        while len(found) < most and (members := self._do("ZREVRANGE", at(among), start, start + 99)):
+            idents = [_ident(member) for member in members]
+            rows = self._do_all(("HMGET", at("run", ident), *_FIELDS) for ident in idents)
+            read = [_run(ident, row) for ident, row in zip(idents, rows, strict=True)]
+            found += [run for run in read if run is not None and (not states or run.state in states)]
+            start += len(members)
+        return tuple(found[:most])
+
+    def runs_waiting_for(self, project: str, version: str, digests: Iterable[str]) -> dict[str, str]:
+        waiting: dict[str, str] = {}
+        letters: dict[str, str] = {}
+        for some in slices(_once(digests), AT_ONCE):
+            claims = self._claims(short(project, version), some)
+            unseen = {run_id for _, run_id in claims.values()} - letters.keys()
+            letters.update((run_id, self._letters(run_id)) for run_id in unseen)
+            waiting.update((d, run_id) for d, (place, run_id) in claims.items() if letters[run_id][place:][:1] == "w")
+        return waiting
+
+    def waiting_tasks(self, run_id: str, most: int, after: int = -1) -> tuple[tuple[int, RunTask], ...]:
+        places = _places(self._known_letters(run_id), "w", most, after)
+        return tuple((place, _task(text)) for place, text in self._texts(run_id, places))
+
+    def waiting_among(self, run_id: str, digests: Iterable[str]) -> tuple[RunTask, ...]:
+        letters, scope = self._known_letters(run_id), self._do("HGET", at("run", run_id), "scope")
+        places: list[int] = []
+        for some in slices(_once(digests), AT_ONCE):
+            claims = self._claims(scope, some).values()
+            places += [place for place, owner in claims if owner == run_id and letters[place:][:1] == "w"]
+        return tuple(_task(text) for _, text in self._texts(run_id, sorted(places)))
+
+    def task_statuses(
+        self, run_id: str, states: Collection[TaskState] = (), most: int = 1000, after: int = -1
+    ) -> tuple[TaskStatus, ...]:
+        letters = self._known_letters(run_id)
+        places = _places(letters, "".join(state[0] for state in states or TASK_STATES), most, after)
+        names = self._names(run_id, places)
+        failed = [place for place in places if letters[place] == "f" and place in names]
+        reasons: dict[int, str] = {}
+        for some in slices(failed, AT_ONCE):
+            found = self._do("HMGET", at("reasons", run_id), *some)
+            reasons.update((place, json.loads(reason)) for place, reason in zip(some, found, strict=True) if reason)
+        return tuple(
+            TaskStatus(*names[place], _LETTERS[letters[place]], reasons.get(place, ""), place)
+            for place in places
+            if place in names
+        )
+
+    def settle(self, run_id: str, settled: Sequence[Settled]) -> RunState:
+        """See `Runs`. Of a large bulk, a few hundred are one transaction; an answer for a task that waits no more is
+        kept if there is none yet."""
+        state: RunState | None = None
+        outcomes = _first_of_each(settled, lambda one: one.kept.digest)
+        for some in slices(outcomes, SETTLED_AT_ONCE) if outcomes else [()]:
+            told = [word for one in some for word in _told(one)]
+            state = self._script("settle", run_id, self._clock(), *self._bounds(), *told)
+            if state is None:
+                raise _unknown(run_id)
+        assert state is not None
+        if state == "completed":
+            self._prune_runs()
+        return state
+
+    def set_run_state(self, run_id: str, state: RunState, reason: str = "", *, only: Collection[RunState] = ()) -> bool:
+        found = self._script("move_run", run_id, self._clock(), state, json.dumps(reason), *only)
+        if found is None:
+            raise _unknown(run_id)
+        held, moved = found
+        if moved and state not in UNFINISHED and held in UNFINISHED:
+            self._free_claims(run_id)
+            self._prune_runs()
+        return bool(moved)
+
+    def retry_run(self, run_id: str) -> int:
+        letters, state = self._known_letters(run_id), self._do("HGET", at("run", run_id), "state")
+        among = "fc" if state in ("cancelled", "failed") else "f"
+        again = 0
+        for some in slices(_places(letters, among, len(letters)), AT_ONCE):
+            told = [word for place, (digest, _) in self._names(run_id, some).items() for word in (place, digest)]
+            waiting = self._script("wait_again", run_id, int(not again), *told)
+            if waiting is None:
+                raise _unknown(run_id)
+            again += waiting
+        return again
+
+    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
+        now, token = self._clock(), secrets.token_hex(4)
+        scope, (this, before) = short(project, version), _periods(now)
+        told = (now, now + CLOCKS_APART, asked, token, scope, this, before, 3 * GIVEN_SECONDS)
+        mine: set[str] = set()
+        for some in slices(_once(digests), AT_ONCE):
+            mine.update(some[number - 1] for number in self._script("give", *told, *some))
+        return mine
+
+    def given_since(self, project: str, version: str, digest: str, asked: float) -> bool:
+        now, scope = self._clock(), short(project, version)
+        found = self._do_all(("HGET", at("given", scope, str(period)), digest) for period in _periods(now))
+        return any(asked <= float(one.split()[0]) <= now + CLOCKS_APART for one in found if one)
+
+    def _bounds(self) -> tuple[float, int, int]:
+        """What bounds kept answers: when made, how many, and in how many seconds a version's go if none is added."""
+        return self._clock() - self._age, self._keep_most, int(self._age + DAY)
+
+    def _begin(self, run: Run) -> None:
+        """Store the run without tasks, hidden."""
+        held = {
+            "spec": json.dumps(run.spec.to_json()),
+            "scope": short(run.spec.project, run.spec.version),
+            "project": short(run.spec.project),
+            "reason": json.dumps(run.reason),
+            "created": run.created,
+            "started": run.started,
+            "finished": run.finished,
+        }
+        self._script("begin_run", run.id, self._lease, *(word for pair in held.items() for word in pair))
+
+    def _add(self, run: Run, tasks: Sequence[RunTask]) -> tuple[RunTask, ...]:
+        """Add those of the tasks that wait nowhere, slice by slice. Returns them."""
+        mine: list[RunTask] = []
+        scope = short(run.spec.project, run.spec.version)
+        written = [(task, *_written(task)) for task in tasks]
+        for some in slices(written, AT_ONCE, lambda one: len(one[2]), BYTES_AT_ONCE):
+            told = [word for task, name, text in some for word in (task.digest, name, text)]
+            numbers = self._script("add_tasks", run.id, scope, self._lease, *told)
+            if numbers is None:
+                raise _too_slow()
+            mine += [some[number - 1][0] for number in numbers]
+        return tuple(mine)
+
+    def _give_up(self, run_id: str) -> None:
+        """Remove what has come of a run that could not be added. If that fails, it goes when its lease has ended."""
+        try:
+            self._do("ZADD", at("hidden"), "XX", 0, run_id)
+            self._remove(run_id)
+        except StoreError:
+            pass
+
+    def _letters(self, run_id: str) -> str:
+        """The states of a run's tasks; none if it is unknown."""
+        state, letters = self._do_all([("HGET", at("run", run_id), "state"), ("GET", at("letters", run_id))])
+        return letters or "" if state and state != "hidden" else ""
+
+    def _known_letters(self, run_id: str) -> str:
+        letters = self._letters(run_id)
+        if not letters:
+            raise _unknown(run_id)
+        return letters
+
+    def _claims(self, scope: str, digests: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Where questions were said to wait: place and run, by digest."""
+        found = self._do("HMGET", at("claims", scope), *digests)
+        taken = ((digest, claim.partition(":")) for digest, claim in zip(digests, found, strict=True) if claim)
+        return {digest: (int(place), run_id) for digest, (place, _, run_id) in taken}
+
+    def _texts(self, run_id: str, places: Sequence[int]) -> list[tuple[int, str]]:
+        """The tasks at these places; one that was answered in this moment is missing."""
+        found: list[tuple[int, str]] = []
+        for some in slices(places, AT_ONCE):
+            texts = self._do("HMGET", at("texts", run_id), *some)
+            found += [(place, text) for place, text in zip(some, texts, strict=True) if text]
+        return found
+
+    def _names(self, run_id: str, places: Sequence[int]) -> dict[int, tuple[str, Any]]:
+        """Digest and id of the tasks at these places, which are in order."""
+        if not places:
+            return {}
+        firsts = sorted(map(int, self._do("HKEYS", at("names", run_id))))
+        wanted = set(places)
+        ends = [*firsts[1:], float("inf")]
+        entries = [first for first, end in zip(firsts, ends, strict=True) if first <= places[-1] and end > places[0]]
+        names: dict[int, tuple[str, Any]] = {}
+        for some in slices(entries, 20):
+            for first, entry in zip(some, self._do("HMGET", at("names", run_id), *some), strict=True):
+                held = enumerate(json.loads(entry or "[]"), start=first)
+                names.update((place, tuple(name)) for place, name in held if place in wanted)
+        return names
+
+    def _free_claims(self, run_id: str, *, removed: bool = False) -> None:
+        """Free what the tasks of an ended run claimed; nothing counts it any more, but it takes room.
+
+        Args:
+            removed: Whether the run is being removed, so that none of its tasks waits whatever is noted.
+        """
+        scope, letters = self._do_all([("HGET", at("run", run_id), "scope"), ("GET", at("letters", run_id))])
+        places = _places(letters or "", "wc" if removed else "c", len(letters or ""))
+        for some in slices(places, AT_ONCE):
+            told = [word for place, (digest, _) in self._names(run_id, some).items() for word in (place, digest)]
+            self._script("free_claims", run_id, scope, int(removed), *told)
+
+    def _prune_runs(self) -> None:
+        """Remove finished runs past their age or beyond their number, and what was left half-way; some of each."""
+        old, many, (now, _), left = self._do_all(
+            [
+                ("ZRANGEBYSCORE", at("finished"), "-inf", self._clock() - self._age, "LIMIT", 0, 10),
+                ("ZREVRANGE", at("finished"), self._runs_most, self._runs_most + 9),
+                ("TIME",),
+                ("ZRANGE", at("hidden"), 0, 9, "WITHSCORES"),
+            ]
+        )
+        for member in dict.fromkeys([*old, *many]):
+            self._remove(_ident(member), only_finished=True)
+        for run_id, lease in left:
+            if lease < now:
+                self._remove(run_id)
+
+    def _remove(self, run_id: str, *, only_finished: bool = False) -> None:
+        """Remove a run: first it is hidden, then its tasks go, then itself."""
+        if not self._script("hide_run", run_id, int(only_finished)):
+            return
+        self._free_claims(run_id, removed=True)
+        keys = [at(kind, run_id) for kind in ("letters", "texts", "names", "reasons", "run")]
+        self._do_all([("UNLINK", *keys), ("ZREM", at("hidden"), run_id)], as_one=True)
+
+
+def _run(run_id: str, row: Sequence[Any]) -> Run | None:
+    spec, state, reason, created, started, finished, *numbers = row
+    if not state or state == "hidden":
+        return None
+    counts = [int(number or 0) for number in numbers]
+    return Run(
+        id=run_id,
+        spec=Spec.from_json(json.loads(spec)),
+        state=state,
+        reason=json.loads(reason),
+        created=float(created),
+        started=float(started),
+        finished=float(finished),
+        counts=dict(zip(TASK_STATES, counts, strict=False)),
+        usage=Usage(*counts[len(TASK_STATES) :]),
+    )
+
+
+def written_kept(kept: Kept) -> str:
+    """An answer as it is stored; the scripts look at its first character: + for a prediction, - for a failure."""
+    held: JSON = [kept.made, kept.lasting, kept.reason, kept.prediction]
+    return ("-" if kept.prediction is None else "+") + json.dumps(held, separators=(",", ":"))
+
+
+def _told(settled: Settled) -> tuple[Any, ...]:
+    """What the script `settle` is told of a task."""
+    kept, usage = settled.kept, settled.usage
+    value = written_kept(kept) if settled.state == "done" or kept.lasting else ""
+    reason = json.dumps(kept.reason) if settled.state == "failed" else ""
+    return kept.digest, value, kept.made, reason, usage.prompt_tokens, usage.completion_tokens, usage.calls
+
+
+def _written(task: RunTask) -> tuple[str, str]:
+    """A task's name, and its text, as they are stored."""
+    name = json.dumps([task.digest, task.task.id])
+    return name, f"{name[:-1]},{json.dumps(task.task.data)}]"
+
+
+def _task(text: str) -> RunTask:
+    digest, ident, data = json.loads(text)
+    return RunTask(digest, Task(ident, data))
+
+
+def _places(letters: str, among: str, most: int, after: int = -1) -> list[int]:
+    """The first places above `after` whose letter is among these."""
+    places: list[int] = []
+    for place in range(max(after, -1) + 1, len(letters)):
+        if len(places) >= most:
+            break
+        if letters[place] in among:
+            places.append(place)
+    return places
+
+
+def _periods(now: float) -> tuple[int, int]:
+    """This period of time and the one before: what was handed over is remembered by period."""
+    return int(now // GIVEN_SECONDS), int(now // GIVEN_SECONDS) - 1
+
+
+def _first_of_each(values: Iterable[T], digest: Callable[[T], str]) -> list[T]:
+    """The values in their order; of two with one digest, the first."""
+    named: dict[str, T] = {}
+    for value in values:
+        named.setdefault(digest(value), value)
+    return list(named.values())
+
+
+def _once(digests: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(digests))
+
+
+def _ident(member: str) -> str:
+    return member.partition(":")[2]
+
+
+def _unknown(run_id: str) -> UnknownRun:
+    return UnknownRun(f'There is no run "{run_id}"; finished ones are forgotten after a while.')
+
+
+def _too_slow() -> StoreError:
+    return StoreError("The run came in too slowly, and was given up: ask again.")
