@@ -102,7 +102,7 @@ function makeRun(run) {
 }
 
 function updateRun(card, run) {
-  card.className = `card run ${run.state}`;
+  card.className = `card run ${run.state}${run.failed && !run.done ? " nothing-done" : ""}`;
   set(part(card, "title"), run.source === "label" ? "Dataset" : projectName(run.project));
   const chip = part(card, "state");
   chip.className = `chip ${run.state}`;
