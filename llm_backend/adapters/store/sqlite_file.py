@@ -126,7 +126,7 @@ class SqliteFile:
             StoreError: The disk is full.
         """
         self._clock = clock
-        self._turn, self._next = threading.Lock(), threading.Lock()
+        self._turn = threading.Lock()
         self._written = 0
         self._claim = claim(folder)
         self.path = self._claim.folder / FILE_NAME
@@ -145,26 +145,16 @@ class SqliteFile:
         self._open = True
 
     def close(self) -> None:
-        with self._take_turn():
+        with self._turn:
             if self._open:
                 self._open = False
                 self._connection.close()
                 self._claim.release()
 
     @contextmanager
-    def _take_turn(self) -> Iterator[None]:
-        # Who comes again at once queues behind whoever waits: a bare lock would go to the same thread each time.
-        with self._next:
-            self._turn.acquire()
-        try:
-            yield
-        finally:
-            self._turn.release()
-
-    @contextmanager
     def _visit(self) -> Iterator[sqlite3.Connection]:
         """The connection, for one thread at a time; SQLite's faults come out as sentences."""
-        with self._take_turn():
+        with self._turn:
             if not self._open:
                 raise StoreError("The store has been closed, for the server is stopping: ask again when it is back.")
             with told(self.path):

@@ -238,4 +238,4 @@ def test_others_get_their_turn_while_a_large_run_comes_and_goes(tmp_path: Path) 
             store.save_setup("2.2", "http://host", "token", {"turn": turns})
             turns += 1
         going.join()
-        assert turns > 40  # there are forty slices to add alone
+        assert turns > 20  # of the forty slices that are added, and of what is removed
