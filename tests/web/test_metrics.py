@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from base64 import b64encode
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from llm_backend.core.chat import Call, Usage
 from llm_backend.errors import RateLimited
 from llm_backend.metrics import Metrics, forget_process, share
 from tests.support.scripted import Reply, ScriptedLLM
-from tests.support.serving import GOOD, Caller, serving, task, typed
+from tests.support.serve import Server
+from tests.support.serving import CONFIG, GOOD, Caller, serving, task, typed
 from tests.support.stub_model import StubModel, always, rate_limited, script
 
 
@@ -193,3 +195,22 @@ def test_counting_a_request_costs_microseconds() -> None:
         metrics.request_began()
         metrics.request_ended("health", 200, 0.01)
     assert (time.process_time() - began) / rounds < 0.0002  # 7 µs on an idle machine, 10 µs in files
+
+
+def test_a_server_goes_on_counting_over_the_death_of_its_worker_and_leaves_no_files(tmp_path: Path) -> None:
+    def look(server: Server) -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
+            return samples(answer.read().decode())
+
+    with StubModel() as stub:
+        with Server(stub, tmp_path, TMPDIR=str(tmp_path)) as server:
+            server.setup(CONFIG)
+            server.predict([task(1)], CONFIG)
+            server.kill_worker()
+            server.until_up()
+            found = look(server)
+            assert found['requests_total{door="setup",status="200"}'] == 1
+            assert found['calls_total{outcome="answered"}'] == found['tasks_total{lane="batch"}'] == 1
+            assert found["requests_in_flight"] == 1  # this one
+            assert list(tmp_path.glob("llm-backend-metrics-*/*.db"))
+        assert not list(tmp_path.glob("llm-backend-metrics-*"))
