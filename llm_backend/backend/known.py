@@ -4,7 +4,11 @@ from dataclasses import dataclass
 
 from llm_backend.adapters.store import Project, Store
 from llm_backend.core.overrides import Overrides
+from llm_backend.core.run import UNFINISHED
 from llm_backend.errors import RequestError, UnknownProject
+
+
+FORGOTTEN = "the project was forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,9 @@ class KnownProjects:
             UnknownProject: Nothing is known of the project.
         """
         self.show(key)
+        for run in self._store.runs(UNFINISHED, most=1000):
+            if run.spec.project == key:
+                self._store.set_run_state(run.id, "cancelled", FORGOTTEN, only=UNFINISHED)
         self._store.forget(key)
         self._versions.pop(key, None)
 

@@ -209,3 +209,17 @@ def test_forgetting_a_project_forgets_its_runs(tmp_path: Path) -> None:
         finished(host)
         host.services.backend.known.forget(PROJECT)
         assert host.services.backend.jobs.list() == ()
+
+
+def test_a_project_can_be_forgotten_while_its_run_is_under_way_and_others_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with gated(tmp_path, llm_concurrency=1) as (host, gate, _):
+        host.setup()
+        host.batch(*SIX)
+        host.setup(project="2.1795217999")
+        host.batch(*SIX, project="2.1795217999")
+        host.services.backend.known.forget(PROJECT)
+        gate.open(host)
+        assert finished(host).spec.project == "2.1795217999"
+    assert "paused" not in caplog.text

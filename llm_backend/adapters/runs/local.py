@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from llm_backend.adapters.runs import EngineStatus, Question, Work
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.core.run import RunTask, Spec
-from llm_backend.errors import BackendError, KeyRefused
+from llm_backend.errors import BackendError, KeyRefused, StoreError, UnknownRun
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,12 @@ _READ_AT_ONCE = 256
 # Questions that are begun before the loop turns to other calls: an annotator's must not wait until all are made.
 _BEGUN_AT_ONCE = 8
 _ENDING_SECONDS = 5.0
+# Between two tries to store what the store did not take: a lock is gone soon, a full disk is not.
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 5.0
+
+Scope = tuple[str, str]
+"""A project and a version."""
 
 
 @dataclass(slots=True)
@@ -41,6 +47,31 @@ class _Active:
         self.place, self.read = -1, False
 
 
+class _Waiter:
+    """Somebody who waits for questions: which are open, and what came in.
+
+    A request may wait for fifty thousand, so that nothing is made for each.
+    """
+
+    def __init__(self, questions: Iterable[Question]) -> None:
+        self.open: dict[Scope, set[str]] = {}
+        self.answered: dict[Question, Kept] = {}
+        self.over = asyncio.Event()
+        for question in questions:
+            self.open.setdefault((question.project, question.version), set()).add(question.digest)
+
+    def tell(self, scope: Scope, digest: str, kept: Kept | None) -> None:
+        """A question was answered, or nobody is to answer it any more."""
+        digests = self.open.get(scope, set())
+        if digest not in digests:
+            return
+        digests.discard(digest)
+        if kept is not None:
+            self.answered[Question(*scope, digest)] = kept
+        if not any(self.open.values()):
+            self.over.set()
+
+
 class LocalEngine:
     """An `Engine` in one process."""
 
@@ -56,11 +87,14 @@ class LocalEngine:
         self._turns: OrderedDict[str, deque[str]] = OrderedDict()
         self._urgent: deque[tuple[str, RunTask]] = deque()
         self._asking: set[asyncio.Task[None]] = set()
-        self._waiting: dict[Question, set[asyncio.Future[Kept | None]]] = {}
+        self._waiting: dict[Scope, set[_Waiter]] = {}
+        self._unsaved: dict[str, tuple[Spec, list[Settled]]] = {}
+        self._saving: asyncio.Task[None] | None = None
         self._closing = False
         self._filling = False
 
     async def start(self, run_id: str) -> None:
+        self._save(run_id)
         run = self._store.run(run_id)
         if run is None or not run.unfinished:
             return
@@ -86,17 +120,19 @@ class LocalEngine:
         self._fill()
 
     async def wait(self, questions: Collection[Question], seconds: float) -> Mapping[Question, Kept]:
-        tickets = {question: self._ticket(question) for question in questions}
+        waiter = _Waiter(questions)
+        for scope in waiter.open:
+            self._waiting.setdefault(scope, set()).add(waiter)
         try:
-            await asyncio.wait(tickets.values(), timeout=max(0.0, seconds)) if tickets else None
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._tell_what_is_over(waiter)
+                await waiter.over.wait() if questions else None
+        except TimeoutError:
+            pass
         finally:
-            for question, ticket in tickets.items():
-                self._tear_up(question, ticket)
-        return {
-            question: kept
-            for question, ticket in tickets.items()
-            if ticket.done() and not ticket.cancelled() and (kept := ticket.result()) is not None
-        }
+            for scope in waiter.open:
+                self._leave(scope, waiter)
+        return waiter.answered
 
     async def status(self) -> EngineStatus:
         queued = sum(run.waiting for run in map(self._store.run, tuple(self._active)) if run is not None)
@@ -112,6 +148,13 @@ class LocalEngine:
             await asyncio.wait(self._asking, timeout=_ENDING_SECONDS)
         for asking in self._asking:
             asking.cancel()
+        if self._saving is not None:
+            self._saving.cancel()
+        for run_id in tuple(self._unsaved):
+            try:
+                self._save(run_id)
+            except BackendError as exc:
+                log.error("run=%s: answers that came in are lost: %s", run_id, exc.logged)
 
     def _fill(self) -> None:
         """Begin to ask, a few at a time, until the window is full or nothing is left."""
@@ -156,20 +199,30 @@ class LocalEngine:
         for _ in range(len(runs)):
             runs.rotate(-1)
             active = self._active[runs[-1]]
-            self._read_ahead(active)
+            if not self._read_ahead(active):
+                return None
             while active.ahead:
                 task = active.ahead.popleft()
                 if task.digest not in active.asking:
                     return active, task
         return None
 
-    def _read_ahead(self, active: _Active) -> None:
+    def _read_ahead(self, active: _Active) -> bool:
+        """Have the run's next tasks at hand; False if the run is gone, or cannot be read."""
         if active.ahead or active.read:
-            return
-        found = self._store.waiting_tasks(active.run_id, _READ_AT_ONCE, active.place)
+            return True
+        try:
+            found = self._store.waiting_tasks(active.run_id, _READ_AT_ONCE, active.place)
+        except UnknownRun:  # its project was forgotten
+            self._drop(active.run_id)
+            return False
+        except BackendError as exc:
+            self._pause(active, exc)
+            return False
         active.ahead.extend(task for _, task in found)
         active.place = found[-1][0] if found else active.place
         active.read = not found
+        return True
 
     async def _ask(self, active: _Active, task: RunTask) -> None:
         kept: Kept | None = None
@@ -186,11 +239,54 @@ class LocalEngine:
     def _settle(self, active: _Active, settled: Settled) -> None:
         try:
             state = self._store.settle(active.run_id, [settled])
-        except BackendError as exc:  # a full disk, say: the answer at hand is still given to whoever waits for it
-            self._pause(active, exc)
-            return
-        if state not in ("queued", "running"):
+        except StoreError as exc:  # the answer at hand is still given to whoever waits for it
+            self._hold(active, settled, exc)
+        except UnknownRun:  # its project was forgotten
             self._drop(active.run_id)
+        except BackendError as exc:
+            self._pause(active, exc)
+        else:
+            if state not in ("queued", "running"):
+                self._drop(active.run_id)
+
+    def _hold(self, active: _Active, settled: Settled, fault: BackendError) -> None:
+        """Keep what was paid for until the store takes it; the run asks for nothing meanwhile."""
+        _, held = self._unsaved.setdefault(active.run_id, (active.spec, []))
+        held.append(settled)
+        if active.run_id in self._active:
+            log.error("run=%s project=%s waits for the store: %s", active.run_id, active.spec.project, fault.logged)
+        self._drop(active.run_id)
+        if self._saving is None or self._saving.done():
+            self._saving = asyncio.ensure_future(self._save_in_time())
+
+    async def _save_in_time(self) -> None:
+        pause = _FIRST_PAUSE
+        while self._unsaved and not self._closing:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            for run_id in tuple(self._unsaved):
+                try:
+                    await self.start(run_id)
+                except BackendError as exc:
+                    log.warning("run=%s still waits for the store: %s", run_id, exc.logged)
+
+    def _save(self, run_id: str) -> None:
+        """Store what is held of a run.
+
+        Raises:
+            StoreError: Not yet.
+        """
+        if run_id not in self._unsaved:
+            return
+        spec, held = self._unsaved[run_id]
+        try:
+            self._store.settle(run_id, held)
+        except UnknownRun:
+            log.info("run=%s was forgotten, and its answers are", run_id)
+        del self._unsaved[run_id]
+        log.warning("run=%s project=%s goes on: the store takes answers again", run_id, spec.project)
+        for one in held:
+            self._tell(spec, [one.kept.digest], one.kept)
 
     def _pause(self, active: _Active, fault: BackendError) -> None:
         if active.run_id not in self._active:
@@ -212,22 +308,31 @@ class LocalEngine:
         if not runs:
             del self._turns[active.spec.project]
         spec = active.spec
-        of_this = [q for q in self._waiting if (q.project, q.version) == (spec.project, spec.version)]
-        self._tell(spec, [question.digest for question in of_this if question.digest not in active.asking], None)
+        scope = (spec.project, spec.version)
+        for waiter in tuple(self._waiting.get(scope, ())):
+            for digest in waiter.open[scope] - active.asking:
+                waiter.tell(scope, digest, None)
 
     def _tell(self, spec: Spec, digests: Iterable[str], kept: Kept | None) -> None:
-        for digest in digests:
-            for ticket in self._waiting.get(Question(spec.project, spec.version, digest), ()):
-                if not ticket.done():
-                    ticket.set_result(kept)
+        scope = (spec.project, spec.version)
+        waiters = tuple(self._waiting.get(scope, ()))
+        for digest in digests if waiters else ():
+            for waiter in waiters:
+                waiter.tell(scope, digest, kept)
 
-    def _ticket(self, question: Question) -> "asyncio.Future[Kept | None]":
-        ticket: asyncio.Future[Kept | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(question, set()).add(ticket)
-        return ticket
+    async def _tell_what_is_over(self, waiter: _Waiter) -> None:
+        """Some questions may have been settled just before somebody began to wait for them."""
+        for scope, digests in waiter.open.items():
+            try:
+                waited_for = await asyncio.to_thread(self._store.runs_waiting_for, *scope, tuple(digests))
+            except BackendError as exc:
+                log.warning("project=%s: what waits cannot be seen now: %s", scope[0], exc.logged)
+                continue
+            for digest in digests - waited_for.keys():
+                waiter.tell(scope, digest, None)
 
-    def _tear_up(self, question: Question, ticket: "asyncio.Future[Kept | None]") -> None:
-        tickets = self._waiting.get(question, set())
-        tickets.discard(ticket)
-        if not tickets:
-            self._waiting.pop(question, None)
+    def _leave(self, scope: Scope, waiter: _Waiter) -> None:
+        waiters = self._waiting.get(scope, set())
+        waiters.discard(waiter)
+        if not waiters:
+            self._waiting.pop(scope, None)
