@@ -7,6 +7,7 @@ when a place is free, and of the others nothing is held but their place in the s
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from llm_backend.adapters.runs import EngineStatus, Question, Work
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.core.run import RunTask, Spec
-from llm_backend.errors import BackendError, KeyRefused, StoreError, UnknownRun
+from llm_backend.errors import BackendError, KeyRefused, UnknownRun
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ _READ_AT_ONCE = 256
 # Questions that are begun before the loop turns to other calls: an annotator's must not wait until all are made.
 _BEGUN_AT_ONCE = 8
 _ENDING_SECONDS = 5.0
+_OUR_FAULT = "The server failed on a fault of its own; its log says more."
 # Between two tries to store what the store did not take: a lock is gone soon, a full disk is not.
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 5.0
@@ -84,6 +86,7 @@ class LocalEngine:
         self._work = work
         self._window = window
         self._active: dict[str, _Active] = {}
+        self._under_way: dict[str, set[str]] = {}
         self._turns: OrderedDict[str, deque[str]] = OrderedDict()
         self._urgent: deque[tuple[str, RunTask]] = deque()
         self._asking: set[asyncio.Task[None]] = set()
@@ -102,7 +105,8 @@ class LocalEngine:
         if (active := self._active.get(run_id)) is not None:
             active.begin_again()
         else:
-            self._active[run_id] = _Active(run_id, run.spec)
+            # What was begun before the run was stopped may still be under way: it is not asked again.
+            self._active[run_id] = _Active(run_id, run.spec, asking=self._under_way.setdefault(run_id, set()))
             self._turns.setdefault(run.spec.project, deque()).append(run_id)
         self._fill()
 
@@ -208,16 +212,14 @@ class LocalEngine:
         return None
 
     def _read_ahead(self, active: _Active) -> bool:
-        """Have the run's next tasks at hand; False if the run is gone, or cannot be read."""
+        """Have the run's next tasks at hand; False if the run is gone, or cannot be read now."""
         if active.ahead or active.read:
             return True
         try:
             found = self._store.waiting_tasks(active.run_id, _READ_AT_ONCE, active.place)
-        except UnknownRun:  # its project was forgotten
-            self._drop(active.run_id)
-            return False
         except BackendError as exc:
-            self._pause(active, exc)
+            self._not_stored(active, [], exc)
+            self._fill_soon()
             return False
         active.ahead.extend(task for _, task in found)
         active.place = found[-1][0] if found else active.place
@@ -232,27 +234,32 @@ class LocalEngine:
             self._settle(active, settled)
         except KeyRefused as exc:
             self._pause(active, exc)
+        except Exception:
+            log.exception("run=%s task=%s failed on a fault of ours", active.run_id, task.task.id)
+            kept = Kept(task.digest, None, _OUR_FAULT, False, time.time())
+            self._settle(active, Settled(kept))
         finally:
             active.asking.discard(task.digest)
+            if not active.asking and active.run_id not in self._active:
+                self._under_way.pop(active.run_id, None)
             self._tell(active.spec, [task.digest], kept)
 
     def _settle(self, active: _Active, settled: Settled) -> None:
         try:
             state = self._store.settle(active.run_id, [settled])
-        except StoreError as exc:  # the answer at hand is still given to whoever waits for it
-            self._hold(active, settled, exc)
-        except UnknownRun:  # its project was forgotten
-            self._drop(active.run_id)
         except BackendError as exc:
-            self._pause(active, exc)
-        else:
-            if state not in ("queued", "running"):
-                self._drop(active.run_id)
+            self._not_stored(active, [settled], exc)
+            return
+        if state not in ("queued", "running"):
+            self._drop(active.run_id)
 
-    def _hold(self, active: _Active, settled: Settled, fault: BackendError) -> None:
+    def _not_stored(self, active: _Active, settled: list[Settled], fault: BackendError) -> None:
         """Keep what was paid for until the store takes it; the run asks for nothing meanwhile."""
+        if isinstance(fault, UnknownRun):  # its project was forgotten
+            self._drop(active.run_id)
+            return
         _, held = self._unsaved.setdefault(active.run_id, (active.spec, []))
-        held.append(settled)
+        held.extend(settled)
         if active.run_id in self._active:
             log.error("run=%s project=%s waits for the store: %s", active.run_id, active.spec.project, fault.logged)
         self._drop(active.run_id)
@@ -282,7 +289,7 @@ class LocalEngine:
         try:
             self._store.settle(run_id, held)
         except UnknownRun:
-            log.info("run=%s was forgotten, and its answers are", run_id)
+            log.info("run=%s was forgotten meanwhile", run_id)
         del self._unsaved[run_id]
         log.warning("run=%s project=%s goes on: the store takes answers again", run_id, spec.project)
         for one in held:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.core.chat import Usage
 from llm_backend.core.predictor import Parameters
 from llm_backend.core.prompts import Prompt
-from llm_backend.core.run import Run, RunTask, Spec
+from llm_backend.core.run import Run, RunState, RunTask, Spec
 from llm_backend.core.wire import Task
 from llm_backend.errors import KeyRefused, StoreError
 
@@ -23,8 +23,8 @@ from llm_backend.errors import KeyRefused, StoreError
 class World:
     """An engine over a real store, whose work is a function of the test, and a ledger of what was asked."""
 
-    def __init__(self, folder: Path, window: int = 4) -> None:
-        self.store = SqliteStore(folder)
+    def __init__(self, folder: Path, window: int = 4, store: Callable[[Path], SqliteStore] = SqliteStore) -> None:
+        self.store = store(folder)
         self.engine = LocalEngine(self.store, self._ask, window)
         self.asked: list[str] = []
         self.answer: Callable[[RunTask], Awaitable[Settled]] = self.fine
@@ -53,11 +53,16 @@ class World:
         self.store.close()
 
 
-def played(folder: Path, play: Callable[[World], Awaitable[None]], window: int = 4) -> None:
+def played(
+    folder: Path,
+    play: Callable[[World], Awaitable[None]],
+    window: int = 4,
+    store: Callable[[Path], SqliteStore] = SqliteStore,
+) -> None:
     """Play a scene in a world of its own."""
 
     async def scene() -> None:
-        world = World(folder, window)
+        world = World(folder, window, store)
         try:
             await asyncio.wait_for(play(world), 20)
         finally:
@@ -223,26 +228,105 @@ def test_what_a_closed_server_left_behind_is_taken_up_by_the_next(tmp_path: Path
     played(tmp_path, taken_up)
 
 
-def test_a_full_disk_does_not_cost_the_answer_at_hand(tmp_path: Path) -> None:
-    class Full(SqliteStore):
-        def settle(self, run_id: str, settled: object) -> object:  # type: ignore[override]
-            raise StoreError("The disk is full.")
+def test_a_full_disk_costs_neither_the_answer_at_hand_nor_the_run(tmp_path: Path) -> None:
+    class Filling(SqliteStore):
+        full = True
 
-    async def play() -> None:
-        store = Full(tmp_path)
-        world = World.__new__(World)
-        world.store, world.asked, world.answer = store, [], World.fine
-        world.engine = LocalEngine(store, world._ask, 4)
-        run_id = world.add("t0")
-        question = Question("1.1", "v", "t0")
-        waiting = asyncio.ensure_future(world.engine.wait([question], 5))
+        def settle(self, run_id: str, settled: Sequence[Settled]) -> RunState:
+            if self.full:
+                raise StoreError("The disk is full.")
+            return super().settle(run_id, settled)
+
+    async def play(world: World) -> None:
+        assert isinstance(world.store, Filling)
+        digests = names("t", 100)
+        run_id = world.add(*digests)
+        waiting = asyncio.ensure_future(world.engine.wait([Question("1.1", "v", digest) for digest in digests], 5))
         await asyncio.sleep(0)
         await world.engine.start(run_id)
-        assert (await waiting)[question].prediction == {"result": []}
-        assert store.run(run_id).state == "paused"  # type: ignore[union-attr]
-        await world.close()
+        at_hand = await waiting
+        assert at_hand
+        assert all(kept.prediction == {"result": []} for kept in at_hand.values())
+        asked = len(world.asked)
+        assert asked <= 8  # nothing more is begun that could not be stored
+        with pytest.raises(StoreError):
+            await world.engine.start(run_id)
+        world.store.full = False
+        await world.settled(*digests)
+        run = world.store.run(run_id)
+        assert run is not None
+        assert run.state == "completed"
+        assert sorted(world.asked) == sorted(digests)
 
-    asyncio.run(play())
+    played(tmp_path, play, store=Filling)
+
+
+def test_what_was_under_way_when_a_run_was_stopped_is_not_asked_again_when_it_goes_on(tmp_path: Path) -> None:
+    async def play(world: World) -> None:
+        go = asyncio.Event()
+
+        async def when_told(task: RunTask) -> Settled:
+            await go.wait()
+            return await world.fine(task)
+
+        world.answer = when_told
+        run_id = world.add(*names("t", 10))
+        await world.engine.start(run_id)
+        while len(world.asked) < 4:
+            await asyncio.sleep(0)
+        world.store.set_run_state(run_id, "cancelled")
+        await world.engine.stop(run_id)
+        assert world.store.retry_run(run_id) == 10
+        await world.engine.start(run_id)
+        await asyncio.sleep(0)
+        go.set()
+        await world.settled(*names("t", 10))
+        assert sorted(world.asked) == sorted(names("t", 10))
+
+    played(tmp_path, play)
+
+
+def test_a_fault_of_ours_fails_its_task_and_no_other(tmp_path: Path) -> None:
+    async def play(world: World) -> None:
+        async def stumble(task: RunTask) -> Settled:
+            if task.digest == "t3":
+                raise ZeroDivisionError
+            return await world.fine(task)
+
+        world.answer = stumble
+        run_id = world.add(*names("t", 10))
+        await world.engine.start(run_id)
+        await world.settled(*names("t", 10))
+        run = world.store.run(run_id)
+        assert run is not None
+        assert (run.state, run.counts["done"], run.counts["failed"]) == ("completed", 9, 1)
+        (failed,) = world.store.task_statuses(run_id, ("failed",))
+        assert "fault of its own" in failed.reason
+
+    played(tmp_path, play)
+
+
+def test_a_project_that_is_forgotten_stops_its_run_and_no_other(tmp_path: Path) -> None:
+    async def play(world: World) -> None:
+        world.store.save_setup("1.1", "", "", {})
+        await world.engine.start(world.add(*names("gone", 1000)))
+        await world.engine.start(world.add(*names("t", 300), project="2.2"))
+        await asyncio.sleep(0.01)
+        world.store.forget("1.1")
+        await world.settled(*names("t", 300), project="2.2")
+        assert {"t0", "t299"} <= set(world.asked)
+        assert len(world.asked) < 1000
+
+    played(tmp_path, play)
+
+
+def test_waiting_for_what_was_settled_before_ends_at_once(tmp_path: Path) -> None:
+    async def play(world: World) -> None:
+        await world.engine.start(world.add("t0"))
+        await world.settled("t0")
+        await asyncio.wait_for(world.engine.wait([Question("1.1", "v", "t0")], 60), 5)
+
+    played(tmp_path, play)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05])
