@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_TEMPORARY = "llm-backend-metrics-"
 _MODELS_MOST = 50
 _OTHER = "other"
 _CALL_SECONDS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
@@ -145,8 +146,8 @@ class _Gauges:
 def share() -> Callable[[], None]:
     """Let this process and those that it forks count together; before the first `Metrics`.
 
-    They do so in a fresh temporary folder, or in PROMETHEUS_MULTIPROC_DIR, which other processes may share; what dead
-    processes left there is removed.
+    They do so in a fresh temporary folder, or in PROMETHEUS_MULTIPROC_DIR, which other processes may share. What dead
+    processes left there is removed, and so are the temporary folders of servers that were killed.
 
     Returns:
         What removes a temporary folder again; it does nothing in a forked process.
@@ -157,7 +158,8 @@ def share() -> Callable[[], None]:
         _sweep(Path(told))
         return lambda: None
     try:
-        folder = tempfile.mkdtemp(prefix="llm-backend-metrics-")
+        _remove_leftovers(Path(tempfile.gettempdir()))
+        folder = tempfile.mkdtemp(prefix=f"{_TEMPORARY}{os.getpid()}-")
     except OSError as exc:  # a container without a place for temporary files
         log.warning("no temporary folder (%s): each process counts for itself in /metrics", exc)
         return lambda: None
@@ -177,6 +179,14 @@ def forget_process(pid: int) -> None:
     if told := os.environ.get(_FOLDER):
         for file in Path(told).glob(f"gauge_live*_{pid}.db"):
             file.unlink(missing_ok=True)
+
+
+def _remove_leftovers(place: Path) -> None:
+    for folder in place.glob(f"{_TEMPORARY}*"):
+        owner = folder.name.removeprefix(_TEMPORARY).partition("-")[0]
+        # One that bears our own number is an earlier process's: a container's first one is always 1.
+        if owner == str(os.getpid()) or not _alive(owner):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sweep(folder: Path) -> None:

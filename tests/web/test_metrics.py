@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from base64 import b64encode
@@ -180,7 +181,12 @@ def test_a_shared_folder_is_swept_of_dead_processes_and_a_temporary_one_removed(
     share()()
     assert [file.name for file in tmp_path.iterdir()] == [f"counter_{os.getpid()}.db"]
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    leftover, others = (tmp_path / f"llm-backend-metrics-{pid}-x" for pid in (dead.pid, os.getppid()))
+    leftover.mkdir()
+    others.mkdir()
     stop = share()
+    assert (leftover.exists(), others.exists()) == (False, True)
     made = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     assert made.is_dir()
     stop()
