@@ -18,10 +18,19 @@ from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, NoScriptError, ResponseError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
 from redis.retry import Retry
 
-from llm_backend.errors import BackendError, SettingsError, StoreError
+from llm_backend.errors import SettingsError, StoreError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,16 +49,20 @@ _PAUSES = (0.05, 0.15, 0.4)
 _PATIENCE = 2.0
 """No further try is begun after this many seconds: a person, or the event loop, waits for us."""
 _MIGRATING_SECONDS = 60
-_TROUBLES = {
-    "OOM": "is out of memory: give it more (maxmemory), and leave its maxmemory-policy at noeviction.",
-    "MISCONF": "cannot write to its disk, and takes no changes until it can: look at its log and its disk.",
-    "READONLY": "is a replica that takes no changes: give the address of its primary.",
-    "MASTERDOWN": "has lost its primary: see that it runs.",
-    "NOPERM": "forbids its user what is needed: let it use all keys that begin with llm_backend:, and scripts.",
-    "NOAUTH": "asks for a password: put it into REDIS_URL, as in redis://:password@host:6379/0.",
-    "WRONGPASS": "refuses the user or the password in REDIS_URL.",
-    "ERR invalid password": "refuses the user or the password in REDIS_URL.",
-}
+_TROUBLES: tuple[tuple[type[Exception], str], ...] = (
+    (
+        AuthenticationError,
+        "refuses us: give its user and password, as in redis://user:password@host:6379/0 (without a user: redis://:...).",
+    ),
+    (OutOfMemoryError, "is out of memory: give it more (maxmemory), and leave its maxmemory-policy at noeviction."),
+    (ReadOnlyError, "is a replica that takes no changes: give the address of its primary."),
+    (
+        NoPermissionError,
+        "forbids its user what is needed: let it use scripts, and all keys that begin with llm_backend:.",
+    ),
+    (AskError, "is part of a cluster, which is not served: give the address of a Redis of its own."),
+)
+_DISK = "cannot write to its disk, and takes no changes until it can: look at its log, and make room."
 
 
 class RedisServer:
@@ -129,7 +142,7 @@ class RedisServer:
             except (redis.ConnectionError, redis.TimeoutError) as exc:
                 in_vain = isinstance(exc, AuthenticationError)
                 if pause is None or in_vain or time.monotonic() - began > _PATIENCE:
-                    raise self._sentence(exc) from exc
+                    raise self._lost(exc) from exc
                 time.sleep(pause)
             except ResponseError as exc:
                 if (trouble := self._trouble(exc)) is None:
@@ -137,7 +150,7 @@ class RedisServer:
                 raise trouble from exc
         raise AssertionError("the last try returns or raises")
 
-    def _sentence(self, exc: Exception) -> BackendError:
+    def _lost(self, exc: Exception) -> StoreError:
         if isinstance(exc, BusyLoadingError):
             return StoreError(f"Redis at {self.address} is still reading its data: try again in a moment.")
         found = str(exc).rstrip(".") or "no answer"
@@ -146,11 +159,11 @@ class RedisServer:
         )
 
     def _trouble(self, exc: Exception) -> StoreError | None:
-        told = f"{getattr(exc, 'status_code', '') or ''} {exc}"
-        found = next((sentence for word, sentence in _TROUBLES.items() if word in told), None)
-        if isinstance(exc, AuthenticationError) and found is None:
-            found = _TROUBLES["WRONGPASS"]
-        return StoreError(f"Redis at {self.address} {found}") if found else None
+        """The sentence for a fault that only an operator can mend; None for any other."""
+        sentence = next((sentence for kind, sentence in _TROUBLES if isinstance(exc, kind)), None)
+        if sentence is None and str(exc).startswith("MISCONF"):
+            sentence = _DISK
+        return StoreError(f"Redis at {self.address} {sentence}") if sentence else None
 
     def _warn_of_eviction(self) -> None:
         policy = self._do("INFO", "memory").get("maxmemory_policy", "")
