@@ -288,8 +288,9 @@ class LocalEngine:
         spec, held = self._unsaved[run_id]
         try:
             self._store.settle(run_id, held)
-        except UnknownRun:
-            log.info("run=%s was forgotten meanwhile", run_id)
+        except UnknownRun:  # its project was forgotten
+            del self._unsaved[run_id]
+            return
         del self._unsaved[run_id]
         log.warning("run=%s project=%s goes on: the store takes answers again", run_id, spec.project)
         for one in held:
