@@ -1,4 +1,4 @@
-"""Two thousand tasks, a model that misbehaves, and a server that is killed: nothing is lost, nothing is paid for twice."""
+"""Two thousand tasks, a model that misbehaves, a server that is killed: nothing is lost, nothing is paid for twice."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How does a model's server misbehave, and what was it paid for? A stub's responder with a seeded schedule and a ledger.
+"""How does a model's server misbehave, and what was it paid for? A responder with a seeded schedule and a ledger.
 
 Tasks are tickets: each text names a number, from which the one right answer follows.
 """
