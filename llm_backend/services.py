@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from llm_backend.adapters.host import Host
@@ -22,11 +23,15 @@ from llm_backend.backend.pushing import Pushing, Targets
 from llm_backend.core.chat import LLM
 from llm_backend.core.overrides import ProviderOverride
 from llm_backend.core.prompts import Texts
+from llm_backend.core.run import UNFINISHED
 from llm_backend.errors import RequestError, SettingsError
 from llm_backend.settings import Settings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+_FOR_EVER = 36_500.0
+_NO_LIMIT = 2**53
 
 
 class Loop:
@@ -129,17 +134,20 @@ class Services:
         self.store.close()
 
 
-def open_services(settings: Settings, llm: LLM | None = None, counts: Counts | None = None) -> Services:
+def open_services(
+    settings: Settings, llm: LLM | None = None, counts: Counts | None = None, store: Store | None = None
+) -> Services:
     """Open all that the settings ask for.
 
     Args:
         llm: Carries the chat in the place of the configured provider.
         counts: Told of calls and tasks.
+        store: Remembers in the place of the one that the settings name.
     Raises:
         SettingsError: The data folder cannot be used, or a provider cannot be set up.
     """
     connections = Connections(settings, llm, counts)
-    store = SqliteStore(settings.data_path, keep_days=settings.keep_results_days)
+    store = store or SqliteStore(settings.data_path, keep_days=settings.keep_results_days)
     host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
     media = Media(settings, host)
     projects = Projects(settings, store, connections, texts())
@@ -153,6 +161,28 @@ def open_services(settings: Settings, llm: LLM | None = None, counts: Counts | N
     loop.run(_recover(engine, backend))
     closing = (engine, pushing, targets, media, *((host,) if host else ()))
     return Services(settings, backend, store, connections, loop, closing)
+
+
+def open_for_dataset(settings: Settings, folder: Path, llm: LLM | None = None) -> Services:
+    """Open what labels a dataset by itself: beside no server, with a memory of its own that lets nothing go.
+
+    Runs that an earlier process left there are not taken up: what they were to ask may not be wanted any more. Their
+    answers are kept.
+
+    Args:
+        folder: Takes the memory; one process at a time uses it.
+        llm: Carries the chat in the place of the configured provider.
+    Raises:
+        SettingsError: The folder cannot be used, or the provider cannot be set up.
+    """
+    store = SqliteStore(folder, keep_days=_FOR_EVER, keep_most=_NO_LIMIT, runs_most=_NO_LIMIT)
+    try:
+        for run in store.runs(UNFINISHED, most=_NO_LIMIT):
+            store.set_run_state(run.id, "cancelled", only=UNFINISHED)
+        return open_services(settings, llm, store=store)
+    except BaseException:
+        store.close()
+        raise
 
 
 async def _recover(engine: Engine, backend: Backend) -> None:

@@ -15,6 +15,7 @@ ROOMS = (
     *("errors", "settings"),
     *("core.wire", "core.chat", "core.markup", "core.labeling", "core.inputs", "core.controls", "core.prompts"),
     *("core.overrides", "core.forms", "core.answers", "core.predictor", "core.run"),
+    "interchange",
     *("adapters.addresses", "adapters.limits", "adapters.providers", "adapters.host", "adapters.pictures"),
     *("adapters.media", "adapters.store", "adapters.runs"),
     *("backend", "services", "metrics"),

@@ -6,6 +6,7 @@ import threading
 from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.store import Store
 from llm_backend.backend.batch import Batch
+from llm_backend.backend.datasets import Datasets
 from llm_backend.backend.interactive import NOTICE_PREFIX, Interactive
 from llm_backend.backend.jobs import Jobs
 from llm_backend.backend.known import KnownProjects
@@ -47,6 +48,7 @@ class Backend:
         self._batch = Batch(settings, store, projects, engine, pushing)
         self._versions: dict[str, str] = {}
         self.jobs = Jobs(store, engine)
+        self.datasets = Datasets(store, projects, engine)
         self.known = KnownProjects(store, settings.default_prompt, self._versions)
         self._lock = threading.Lock()
 
