@@ -19,8 +19,10 @@ from llm_backend.adapters.runs import Work
 from llm_backend.adapters.runs.rq import Pace, RqEngine, RqWorker
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.adapters.store.redis import RedisStore
+from llm_backend.cli.worker import run_until_told
 from llm_backend.core.chat import Usage
 from llm_backend.core.run import RunTask, Spec
+from llm_backend.services import Loop
 
 ROOT = Path(__file__).parents[2]
 QUICK = Pace(beat=0.2, life=2, drain=5.0)
@@ -38,7 +40,6 @@ async def rq_engine(
     try:
         yield engine
     finally:
-        await asyncio.sleep(0)  # a worker that has not yet begun cannot be told to end
         for worker in beside:
             worker.drain()
         await asyncio.gather(*running)
@@ -94,8 +95,9 @@ def main(url: str, path: str, seconds: str, window: str, beat: str, life: str, d
 
     store = RedisStore(url)
     worker = RqWorker(url, store, work, lambda: int(window), pace=Pace(float(beat), int(life), float(drain)))
-    signal.signal(signal.SIGTERM, lambda *_: worker.drain())
-    asyncio.run(worker.run())
+    loop = Loop()
+    run_until_told(worker, loop)
+    loop.close()
     store.close()
 
 

@@ -87,15 +87,19 @@ class RqWorker:
         self._room = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beats = 0
+        self._told_to_end = False
 
     def drain(self) -> None:
-        """Begin nothing more, and end. May be called from any thread or signal handler."""
+        """Begin nothing more, and end. May be called from any thread or signal handler, and before `run`."""
+        self._told_to_end = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._draining.set)
 
     async def run(self) -> None:
         """Work until told to drain; calls under way then may end, and what was not begun goes back."""
         self._loop = asyncio.get_running_loop()
+        if self._told_to_end:
+            return
         presence = await self._surely(Presence, self._jobs, self.name, self._headcount)
         await self._surely(presence.beat, (), ())
         listener = Listener(self._jobs.redis, {STOPPED: lambda run: self._on_loop(self._stop, run)})
