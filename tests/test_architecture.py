@@ -38,6 +38,7 @@ LIBRARIES = {
     "prometheus_client": ("metrics",),
     "pytesseract": ("adapters.pictures",),
     "redis": ("adapters.runs", "adapters.store"),
+    "rq": ("adapters.runs",),
     "rich": ("cli",),
     "sqlite3": ("adapters.store", "demo"),  # the demo reads Label Studio's own database, which is not our store
     "werkzeug": ("web",),
