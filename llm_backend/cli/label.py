@@ -151,13 +151,13 @@ def label_dataset(settings: Settings, job: Job, llm: LLM | None = None) -> int:
             with shown.drawn() as tell:
                 tasks = (row.task for row in rows(job.data))
                 progress = services.loop.run(dataset.ask(tasks, tell, again=job.retry))
+            if progress.halted:
+                click.echo(f"Stopped at {shown.line}. {_kept(job)}\nError: {progress.halted}", err=True)
+                return 1
+            summary = _write(job, dataset, found)
         except KeyboardInterrupt:
             click.echo(f"Stopped at {shown.line}. {_kept(job)}", err=True)
             return _INTERRUPTED
-        if progress.halted:
-            click.echo(f"Stopped at {shown.line}. {_kept(job)}\nError: {progress.halted}", err=True)
-            return 1
-        summary = _write(job, dataset, found)
     if not summary.failed:
         _remove(job.state)
     click.echo("\n".join(_summed_up(job, found, dataset.spec.version, progress, summary)))
