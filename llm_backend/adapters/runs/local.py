@@ -93,6 +93,7 @@ class LocalEngine:
         self._waiting: dict[Scope, set[_Waiter]] = {}
         self._unsaved: dict[str, tuple[Spec, list[Settled]]] = {}
         self._saving: asyncio.Task[None] | None = None
+        self._letting_go: set[asyncio.Task[None]] = set()
         self._closing = False
         self._filling = False
 
@@ -129,7 +130,8 @@ class LocalEngine:
             self._waiting.setdefault(scope, set()).add(waiter)
         try:
             async with asyncio.timeout(max(0.0, seconds)):
-                await self._tell_what_is_over(waiter)
+                for scope in waiter.open:
+                    await self._tell_what_is_over(waiter, scope)
                 await waiter.over.wait() if questions else None
         except TimeoutError:
             pass
@@ -152,8 +154,8 @@ class LocalEngine:
             await asyncio.wait(self._asking, timeout=_ENDING_SECONDS)
         for asking in self._asking:
             asking.cancel()
-        if self._saving is not None:
-            self._saving.cancel()
+        for task in (*self._letting_go, *((self._saving,) if self._saving else ())):
+            task.cancel()
         for run_id in tuple(self._unsaved):
             try:
                 self._save(run_id)
@@ -251,7 +253,7 @@ class LocalEngine:
             self._not_stored(active, [settled], exc)
             return
         if state not in ("queued", "running"):
-            self._drop(active.run_id)
+            self._drop(active.run_id, told=state == "completed")
 
     def _not_stored(self, active: _Active, settled: list[Settled], fault: BackendError) -> None:
         """Keep what was paid for until the store takes it; the run asks for nothing meanwhile."""
@@ -306,8 +308,12 @@ class LocalEngine:
             log.error("run=%s: its pause could not be noted: %s", active.run_id, exc.logged)
         self._drop(active.run_id)
 
-    def _drop(self, run_id: str) -> None:
-        """Begin nothing more for a run; nobody waits any longer for what it has not begun."""
+    def _drop(self, run_id: str, *, told: bool = False) -> None:
+        """Begin nothing more for a run; nobody waits any longer for what it has not begun.
+
+        Args:
+            told: All of its tasks are settled, and whoever waits for one knows.
+        """
         active = self._active.pop(run_id, None)
         if active is None:
             return
@@ -315,11 +321,16 @@ class LocalEngine:
         runs.remove(run_id)
         if not runs:
             del self._turns[active.spec.project]
-        spec = active.spec
-        scope = (spec.project, spec.version)
+        if not told and (active.spec.project, active.spec.version) in self._waiting:
+            letting_go = asyncio.ensure_future(self._let_go(active))
+            self._letting_go.add(letting_go)
+            letting_go.add_done_callback(self._letting_go.discard)
+
+    async def _let_go(self, active: _Active) -> None:
+        """Tell those who wait for a run that was dropped: other runs of the same version may go on."""
+        scope = (active.spec.project, active.spec.version)
         for waiter in tuple(self._waiting.get(scope, ())):
-            for digest in waiter.open[scope] - active.asking:
-                waiter.tell(scope, digest, None)
+            await self._tell_what_is_over(waiter, scope, active)
 
     def _tell(self, spec: Spec, digests: Iterable[str], kept: Kept | None) -> None:
         scope = (spec.project, spec.version)
@@ -328,15 +339,18 @@ class LocalEngine:
             for waiter in waiters:
                 waiter.tell(scope, digest, kept)
 
-    async def _tell_what_is_over(self, waiter: _Waiter) -> None:
-        """Some questions may have been settled just before somebody began to wait for them."""
-        for scope, digests in waiter.open.items():
-            try:
-                waited_for = await asyncio.to_thread(self._store.runs_waiting_for, *scope, tuple(digests))
-            except BackendError as exc:
-                log.warning("project=%s: what waits cannot be seen now: %s", scope[0], exc.logged)
-                continue
-            for digest in digests - waited_for.keys():
+    async def _tell_what_is_over(self, waiter: _Waiter, scope: Scope, dropped: _Active | None = None) -> None:
+        """Tell of questions that no run is to answer any more: some were settled just before somebody came to wait."""
+        digests = frozenset(waiter.open[scope])
+        try:
+            waited_for = await asyncio.to_thread(self._store.runs_waiting_for, *scope, digests)
+        except BackendError as exc:
+            log.warning("project=%s: what waits cannot be seen now: %s", scope[0], exc.logged)
+            return
+        for digest in digests:
+            run_id = waited_for.get(digest)
+            asked = dropped is not None and digest in dropped.asking
+            if not asked and (run_id is None or (dropped is not None and run_id == dropped.run_id)):
                 waiter.tell(scope, digest, None)
 
     def _leave(self, scope: Scope, waiter: _Waiter) -> None:

@@ -320,6 +320,18 @@ def test_a_project_that_is_forgotten_stops_its_run_and_no_other(tmp_path: Path) 
     played(tmp_path, play)
 
 
+def test_a_small_run_that_ends_lets_others_wait_on_for_a_large_one_of_its_version(tmp_path: Path) -> None:
+    async def play(world: World) -> None:
+        large, small = names("large", 100), names("small", 5)
+        await world.engine.start(world.add(*large))
+        waiting = asyncio.ensure_future(world.engine.wait([Question("1.1", "v", digest) for digest in large], 5))
+        await world.engine.start(world.add(*small))
+        await world.settled(*small)
+        assert len(await waiting) == 100
+
+    played(tmp_path, play)
+
+
 def test_waiting_for_what_was_settled_before_ends_at_once(tmp_path: Path) -> None:
     async def play(world: World) -> None:
         await world.engine.start(world.add("t0"))
