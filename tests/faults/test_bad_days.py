@@ -130,7 +130,7 @@ def test_the_same_tasks_posted_at_once_are_asked_and_given_once(tmp_path: Path, 
 def _as_the_host_sends_it(number: int) -> dict[str, Any]:
     """A ticket of some length, with what Label Studio puts around it."""
     plain = task(number)
-    text = plain["data"]["text"] + " I have switched it off and on again, twice, and read the manual." * 4
+    text = plain["data"]["text"] + " I have switched it off and on again, twice, and read the manual." * 8
     told = dict.fromkeys(("created_at", "updated_at"), "2026-11-20T23:32:30.227997Z")
     return {**plain, **told, "data": {"text": text}, "meta": {}, "is_labeled": False, "overlap": 1, "inner_id": number}
 
