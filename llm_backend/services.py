@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,10 +14,12 @@ from llm_backend.adapters.host import Host
 from llm_backend.adapters.limits import Limits
 from llm_backend.adapters.media import Media
 from llm_backend.adapters.providers import Endpoint, Observer, connect
-from llm_backend.adapters.store import Store
-from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.runs.local import LocalEngine
+from llm_backend.adapters.runs.rq import Headcount, RqEngine, RqWorker
+from llm_backend.adapters.store import Store
+from llm_backend.adapters.store.redis import RedisStore
+from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.backend import Asker, Backend, Projects, Watch
 from llm_backend.backend.pushing import Pushing, Targets
 from llm_backend.core.chat import LLM
@@ -68,21 +70,32 @@ class Connections:
     """The server's own model, and those that projects brought along; each is connected once and kept."""
 
     def __init__(
-        self, settings: Settings, own: LLM | None = None, observer: Observer | None = None, most: int = 32
+        self,
+        settings: Settings,
+        own: LLM | None = None,
+        observer: Observer | None = None,
+        processes: Callable[[], int] = lambda: 1,
+        most: int = 32,
     ) -> None:
         """
         Args:
             own: The server's model, where it is not the one of the settings (a demo's stand-in, a test's script).
             observer: Told of every request to a provider.
+            processes: How many processes share the places for calls and the provider's rate now.
             most: Projects' own connections kept; the one longest unused gives way, and ends with its last call.
         """
         self._settings = settings
-        self._limits = Limits(settings.llm_concurrency, rpm=settings.rpm, tpm=settings.tpm)
+        self._limits = Limits(settings.llm_concurrency, rpm=settings.rpm, tpm=settings.tpm, processes=processes)
         self._observer = observer
         self._own = own or self._connect(Endpoint.from_settings(settings))
         self._others: OrderedDict[ProviderOverride, LLM] = OrderedDict()
         self._most = most
         self._lock = threading.Lock()
+
+    @property
+    def window(self) -> int:
+        """How many tasks to ask at once: a few more than this process has places, so that the next are ready."""
+        return self._limits.share + self._limits.share // 4 + 1
 
     def llm(self, override: ProviderOverride | None) -> LLM:
         """The model that carries a project's chat.
@@ -147,13 +160,16 @@ def open_services(
         SettingsError: The data folder cannot be used, or a provider cannot be set up.
     """
     connections = Connections(settings, llm, counts)
-    store = store or SqliteStore(settings.data_path, keep_days=settings.keep_results_days)
+    embedded = store is not None or not settings.redis_url
+    store = store or _open_store(settings)
     host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
     media = Media(settings, host)
     projects = Projects(settings, store, connections, texts())
-    work = Asker(settings, projects, media.fetch, counts).ask
-    # A little wider than the places for calls: the next are ready when a place is free.
-    engine = LocalEngine(store, work, window=settings.llm_concurrency + settings.llm_concurrency // 4 + 1)
+    engine: Engine
+    if embedded:
+        engine = LocalEngine(store, Asker(settings, projects, media.fetch, counts).ask, connections.window)
+    else:
+        engine = RqEngine(settings.redis_url, store)
     targets = Targets(store, host, settings.media_hosts)
     pushing = Pushing(store, targets)
     backend = Backend(settings, store, connections, projects, engine, pushing, media.fetch, counts)
@@ -161,6 +177,46 @@ def open_services(
     loop.run(_recover(engine, backend))
     closing = (engine, pushing, targets, media, *((host,) if host else ()))
     return Services(settings, backend, store, connections, loop, closing)
+
+
+@dataclass(frozen=True)
+class WorkerServices:
+    """Everything that a worker process needs."""
+
+    worker: RqWorker
+    store: Store
+    connections: Connections
+    loop: Loop
+    closing: tuple[_Closing, ...] = ()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for part in (*self.closing, self.connections):
+            self.loop.run(part.close())
+        self.loop.close()
+        self.store.close()
+
+
+def open_worker(settings: Settings, llm: LLM | None = None, counts: Counts | None = None) -> WorkerServices:
+    """Open what one of the processes needs that share a Redis and work on its runs.
+
+    Raises:
+        SettingsError: Redis cannot be reached, or a provider cannot be set up.
+    """
+    headcount = Headcount()
+    connections = Connections(settings, llm, counts, headcount)
+    store = _open_store(settings)
+    host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
+    media = Media(settings, host)
+    work = Asker(settings, Projects(settings, store, connections, texts()), media.fetch, counts).ask
+    worker = RqWorker(settings.redis_url, store, work, lambda: connections.window, headcount=headcount)
+    return WorkerServices(worker, store, connections, Loop(), (media, *((host,) if host else ())))
+
+
+def _open_store(settings: Settings) -> Store:
+    if settings.redis_url:
+        return RedisStore(settings.redis_url, keep_days=settings.keep_results_days)
+    return SqliteStore(settings.data_path, keep_days=settings.keep_results_days)
 
 
 def open_for_dataset(settings: Settings, folder: Path, llm: LLM | None = None) -> Services:

@@ -101,6 +101,14 @@ def _url(raw: str) -> str:
     return raw.strip().rstrip("/")
 
 
+def _redis_url(raw: str) -> str:
+    """a Redis URL, such as redis://localhost:6379/0"""
+    parts = urlsplit(raw.strip())
+    if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
+        raise ValueError
+    return raw.strip()
+
+
 def _hosts(raw: str) -> tuple[str, ...]:
     """host names, separated by commas"""
     hosts = tuple(host.strip().lower() for host in raw.split(",") if host.strip())
@@ -190,6 +198,13 @@ class Settings:
         "The same for a request with one task: a person may be waiting for its page",
     )
     interactive_timeout: float = _setting("INTERACTIVE_TIMEOUT", 50.0, _seconds, "Shift+Enter, retries included")
+    redis_url: str = _setting(
+        "REDIS_URL",
+        "",
+        _redis_url,
+        "A Redis, such as `redis://localhost:6379/0`: state is there, and `llm-backend worker` processes do the work",
+        secret=True,
+    )
     data_dir: str = _setting("DATA_DIR", "./data", _text, "Folder of the SQLite file")
     keep_results_days: float = _setting(
         "KEEP_RESULTS", 7.0, _days, "Age in days of kept results; they are also bounded in number"
@@ -268,7 +283,7 @@ def read(environ: Mapping[str, str] | None = None, dotenv: Path | None = None, *
 
 
 # Settings of versions to come. Who sets one counts on it; to go on without it would be a silent failure.
-_NOT_YET = ("REDIS_URL", "RPM", "TPM", "FILL_GEOMETRY", "FEW_SHOT", "LEARN_EVERY", "BLIND_SHARE")
+_NOT_YET = ("FILL_GEOMETRY", "FEW_SHOT", "LEARN_EVERY", "BLIND_SHARE")
 
 
 def _asks(told: Mapping[str, str], name: str) -> bool:

@@ -174,6 +174,7 @@ def test_compose_runs_the_backend_alone_and_the_rest_by_profile() -> None:
     profiles = {name: service.get("profiles") for name, service in COMPOSE["services"].items()}
     assert profiles == {
         "backend": None,
+        "worker": ["redis"],
         "redis": ["redis"],
         "label-studio": ["label-studio"],
         "ollama": ["ollama"],
@@ -182,12 +183,13 @@ def test_compose_runs_the_backend_alone_and_the_rest_by_profile() -> None:
 
 def test_compose_hands_every_setting_on() -> None:
     handed = set(COMPOSE["services"]["backend"]["environment"])
+    assert handed == set(COMPOSE["services"]["worker"]["environment"])
     ours = {item.metadata["name"] for item in fields(Settings)} - {"DATA_DIR"}  # the image's own
     assert handed == ours | {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 
 
 def test_compose_declares_the_volumes_it_uses() -> None:
-    used = {volume.partition(":")[0] for service in COMPOSE["services"].values() for volume in service["volumes"]}
+    used = {volume.partition(":")[0] for service in COMPOSE["services"].values() for volume in service.get("volumes", ())}
     assert used == set(COMPOSE["volumes"])
 
 

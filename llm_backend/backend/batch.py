@@ -1,7 +1,7 @@
 """What happens on Retrieve Predictions, and when a task is opened?
 
-A request waits for its deadline at most. What is to be asked is a run, which goes on after it; answers are kept, so that
-what the host did not get is there when it asks again; and a question is asked once, however many requests wait for it.
+A request waits for its deadline at most. What is to be asked is a run, which goes on after it; answers are kept, so
+that what the host did not get is there when it asks again; and a question is asked once, however many wait for it.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from llm_backend.adapters.runs import Engine, Question
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.backend.projects import Bound, Projects
 from llm_backend.backend.pushing import Pushing
-from llm_backend.core.run import SUPERSEDED, UNFINISHED, Run, RunTask, Spec
+from llm_backend.core.run import PAUSED, SUPERSEDED, UNFINISHED, WAITING, Run, RunTask, Spec
 from llm_backend.core.wire import Prediction, PredictRequest, Task
 from llm_backend.errors import BackendError
 from llm_backend.settings import Settings
@@ -103,7 +103,7 @@ class Batch:
         """Go on looking for the answers of the host's batches that a process left behind, to push them."""
         for run in self._store.runs(UNFINISHED, most=1000):
             if run.spec.source == "predict":
-                tasks = self._store.task_statuses(run.id, ("waiting",), most=run.total)
+                tasks = self._store.task_statuses(run.id, WAITING, most=run.total)
                 self._pushing.follow(run.spec.project, run.spec.version, {task.digest: task.task_id for task in tasks})
 
     def supersede(self, project: str, version: str) -> None:
@@ -138,7 +138,7 @@ class Batch:
                 await asyncio.sleep(_HOST_STORES)
 
     async def _have_asked(self, known: _Known) -> None:
-        """Put the missing tasks into a run of their own, but for those that another run waits for; that one is woken."""
+        """Put the missing tasks into a run, but for those that another run waits for; that one is woken."""
         run = Run(uuid.uuid4().hex[:12], known.spec, "queued", created=self._clock())
         mine = await asyncio.to_thread(self._add, run, known)
         others = await asyncio.to_thread(self._others, known.spec, known.missing.keys() - mine)
@@ -175,7 +175,7 @@ class Batch:
         """A run that was paused is tried again when its tasks are asked for again."""
         run = await asyncio.to_thread(self._store.run, run_id)
         if run is not None and run.state == "paused":
-            await asyncio.to_thread(lambda: self._store.set_run_state(run_id, "queued", only=("paused",)))
+            await asyncio.to_thread(lambda: self._store.set_run_state(run_id, "queued", only=PAUSED))
             await self._engine.start(run_id)
 
     def _push_later(self, known: _Known, predictions: list[Prediction | None]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from llm_backend.adapters.runs import Engine, EngineStatus
 from llm_backend.adapters.store import Store
-from llm_backend.core.run import UNFINISHED, Run, RunState, TaskState, TaskStatus
+from llm_backend.core.run import PAUSED, UNFINISHED, Run, RunState, TaskState, TaskStatus
 from llm_backend.errors import RequestError, UnknownRun
 
 CANCELLED = "cancelled by a person"
@@ -64,7 +64,7 @@ class Jobs:
             RequestError: Nothing of it failed.
         """
         run = self.show(run_id)
-        resumed = self._store.set_run_state(run_id, "queued", only=("paused",))
+        resumed = self._store.set_run_state(run_id, "queued", only=PAUSED)
         again = self._store.retry_run(run_id)
         if not resumed and not again:
             raise RequestError(f"Run {run_id} is {run.state}, and none of its tasks failed; there is nothing to retry.")

@@ -7,7 +7,6 @@ from llm_backend.core.overrides import Overrides
 from llm_backend.core.run import UNFINISHED
 from llm_backend.errors import RequestError, UnknownProject
 
-
 FORGOTTEN = "the project was forgotten"
 
 

@@ -11,8 +11,8 @@ from llm_backend.core.chat import LLM
 from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.core.overrides import Overrides, ProviderOverride
 from llm_backend.core.predictor import Parameters, Plan, make_plan
-from llm_backend.core.run import Spec
 from llm_backend.core.prompts import Origin, Prompt, Template, Texts, choose
+from llm_backend.core.run import Spec
 from llm_backend.settings import Settings
 
 V = TypeVar("V")

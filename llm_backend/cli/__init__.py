@@ -11,6 +11,7 @@ from llm_backend.cli.health import health
 from llm_backend.cli.jobs import jobs
 from llm_backend.cli.label import label
 from llm_backend.cli.serve import serve
+from llm_backend.cli.worker import worker
 from llm_backend.errors import BackendError, SettingsError
 
 
@@ -53,7 +54,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, demo, check, label, jobs, health):
+for _command in (serve, worker, demo, check, label, jobs, health):
     main.add_command(_command)
 
 __all__ = ["main"]

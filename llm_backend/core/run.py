@@ -11,8 +11,10 @@ from llm_backend.core.wire import JSON, Task, TaskId
 
 RunState = Literal["queued", "running", "paused", "completed", "cancelled", "failed"]
 UNFINISHED: tuple[RunState, ...] = ("queued", "running", "paused")
+PAUSED: tuple[RunState, ...] = ("paused",)
 TaskState = Literal["waiting", "done", "failed", "cancelled"]
 TASK_STATES: tuple[TaskState, ...] = get_args(TaskState)
+WAITING: tuple[TaskState, ...] = ("waiting",)
 Source = Literal["predict", "label"]
 
 SUPERSEDED = "superseded: the project's prompt, config or parameters changed"

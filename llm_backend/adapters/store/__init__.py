@@ -61,7 +61,7 @@ class Settled:
     """A task of a run that was answered or failed, and what that took."""
 
     kept: Kept
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def state(self) -> TaskState:
@@ -119,7 +119,9 @@ class Runs(Protocol):
         """
         ...
 
-    def set_run_state(self, run_id: str, state: RunState, reason: str = "", *, only: Collection[RunState] = ()) -> bool:
+    def set_run_state(
+        self, run_id: str, state: RunState, reason: str = "", *, only: Collection[RunState] = ()
+    ) -> bool:
         """Move a run to a state, if it is in one of `only` (any, if none is named); whether it moved.
 
         `running` notes when it started the first time; `completed`, `cancelled` and `failed` when it finished. Waiting
