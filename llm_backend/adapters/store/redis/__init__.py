@@ -99,13 +99,13 @@ class RedisStore(RedisRuns):
 
     def forget_annotations(self, key: str, annotation_ids: Iterable[int]) -> None:
         name = short(key)
-        for some in slices(list(annotation_ids), AT_ONCE):
+        for some in slices(annotation_ids, AT_ONCE):
             self._do_all([("HDEL", at("notes", name), *some), ("ZREM", at("noted", name), *some)], as_one=True)
 
     def kept(self, key: str, version: str, digests: Iterable[str]) -> dict[str, Kept]:
         held, since = at("kept", short(key, version)), self._clock() - self._age
         found: dict[str, Kept] = {}
-        for some in slices(list(dict.fromkeys(digests)), AT_ONCE):
+        for some in slices(dict.fromkeys(digests), AT_ONCE):
             values = zip(some, self._do("HMGET", held, *some), strict=True)
             read = {digest: _kept(digest, value) for digest, value in values if value}
             found.update((digest, kept) for digest, kept in read.items() if kept.made > since)
@@ -134,7 +134,7 @@ class RedisStore(RedisRuns):
         cursor: Any = None
         while cursor is None or int(cursor):
             cursor, held = self._do("HSCAN", at("kept", scope), cursor or 0, "COUNT", AT_ONCE)
-            for some in slices(list(held), AT_ONCE):
+            for some in slices(held, AT_ONCE):
                 self._do("ZREM", at("ages"), *(f"{scope}:{digest}" for digest in some))
         self._do("UNLINK", at("kept", scope))
 

@@ -16,8 +16,8 @@ from before its first one goes; what a killed process left half-way is removed w
 import json
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, Literal, TypeVar
 
 from llm_backend.adapters.store import Kept, Settled
 from llm_backend.adapters.store.redis.server import RedisServer, at, short, slices
@@ -99,16 +99,16 @@ class RedisRuns(RedisServer):
         for some in slices(_once(digests), AT_ONCE):
             claims = self._claims(short(project, version), some)
             unseen = {run_id for _, run_id in claims.values()} - letters.keys()
-            letters.update((run_id, self._letters(run_id)) for run_id in unseen)
+            letters.update((run_id, self._look_up(run_id)[0]) for run_id in unseen)
             waiting.update((d, run_id) for d, (place, run_id) in claims.items() if letters[run_id][place:][:1] == "w")
         return waiting
 
     def waiting_tasks(self, run_id: str, most: int, after: int = -1) -> tuple[tuple[int, RunTask], ...]:
-        places = _places(self._known_letters(run_id), "w", most, after)
+        places = _places(self._known(run_id)[0], "w", most, after)
         return tuple((place, _task(text)) for place, text in self._texts(run_id, places))
 
     def waiting_among(self, run_id: str, digests: Iterable[str]) -> tuple[RunTask, ...]:
-        letters, scope = self._known_letters(run_id), self._do("HGET", at("run", run_id), "scope")
+        letters, _, scope = self._known(run_id)
         places: list[int] = []
         for some in slices(_once(digests), AT_ONCE):
             claims = self._claims(scope, some).values()
@@ -118,7 +118,7 @@ class RedisRuns(RedisServer):
     def task_statuses(
         self, run_id: str, states: Collection[TaskState] = (), most: int = 1000, after: int = -1
     ) -> tuple[TaskStatus, ...]:
-        letters = self._known_letters(run_id)
+        letters, *_ = self._known(run_id)
         places = _places(letters, "".join(state[0] for state in states or TASK_STATES), most, after)
         names = self._names(run_id, places)
         failed = [place for place in places if letters[place] == "f" and place in names]
@@ -137,7 +137,7 @@ class RedisRuns(RedisServer):
         kept if there is none yet."""
         state: RunState | None = None
         outcomes = _first_of_each(settled, lambda one: one.kept.digest)
-        for some in slices(outcomes, SETTLED_AT_ONCE) if outcomes else [()]:
+        for some in slices(outcomes, SETTLED_AT_ONCE) if outcomes else [[]]:
             told = [word for one in some for word in _told(one)]
             state = self._script("settle", run_id, self._clock(), *self._bounds(), *told)
             if state is None:
@@ -158,12 +158,11 @@ class RedisRuns(RedisServer):
         return bool(moved)
 
     def retry_run(self, run_id: str) -> int:
-        letters, state = self._known_letters(run_id), self._do("HGET", at("run", run_id), "state")
+        letters, state, _ = self._known(run_id)
         among = "fc" if state in ("cancelled", "failed") else "f"
         again = 0
-        for some in slices(_places(letters, among, len(letters)), AT_ONCE):
-            told = [word for place, (digest, _) in self._names(run_id, some).items() for word in (place, digest)]
-            waiting = self._script("wait_again", run_id, int(not again), *told)
+        for named in self._named(run_id, _places(letters, among, len(letters))):
+            waiting = self._script("wait_again", run_id, int(not again), *named)
             if waiting is None:
                 raise _unknown(run_id)
             again += waiting
@@ -204,7 +203,7 @@ class RedisRuns(RedisServer):
         """Add those of the tasks that wait nowhere, slice by slice. Returns them."""
         mine: list[RunTask] = []
         scope = short(run.spec.project, run.spec.version)
-        written = [(task, *_written(task)) for task in tasks]
+        written = ((task, *_written(task)) for task in tasks)
         for some in slices(written, AT_ONCE, lambda one: len(one[2]), BYTES_AT_ONCE):
             told = [word for task, name, text in some for word in (task.digest, name, text)]
             numbers = self._script("add_tasks", run.id, scope, self._lease, *told)
@@ -221,16 +220,29 @@ class RedisRuns(RedisServer):
         except StoreError:
             pass
 
-    def _letters(self, run_id: str) -> str:
-        """The states of a run's tasks; none if it is unknown."""
-        state, letters = self._do_all([("HGET", at("run", run_id), "state"), ("GET", at("letters", run_id))])
-        return letters or "" if state and state != "hidden" else ""
+    def _look_up(self, run_id: str) -> tuple[str, str, str]:
+        """The letters of a run's tasks, its state, and the short name of its version; all empty if it is unknown."""
+        (state, scope), letters = self._do_all(
+            [("HMGET", at("run", run_id), "state", "scope"), ("GET", at("letters", run_id))]
+        )
+        return (letters, state, scope) if letters and state and state != "hidden" else ("", "", "")
 
-    def _known_letters(self, run_id: str) -> str:
-        letters = self._letters(run_id)
-        if not letters:
+    def _known(self, run_id: str) -> tuple[str, str, str]:
+        """See `_look_up`.
+
+        Raises:
+            UnknownRun: There is no such run.
+        """
+        found = self._look_up(run_id)
+        if not found[0]:
             raise _unknown(run_id)
-        return letters
+        return found
+
+    def _named(self, run_id: str, places: Sequence[int]) -> Iterator[list[Any]]:
+        """Place and digest of the tasks at these places, one after the other, in slices for a script."""
+        for some in slices(places, AT_ONCE):
+            if names := self._names(run_id, some):  # none: somebody else removes the run, and was faster
+                yield [word for place, (digest, _) in names.items() for word in (place, digest)]
 
     def _claims(self, scope: str, digests: Sequence[str]) -> dict[str, tuple[int, str]]:
         """Where questions were said to wait: place and run, by digest."""
@@ -252,8 +264,8 @@ class RedisRuns(RedisServer):
             return {}
         firsts = sorted(map(int, self._do("HKEYS", at("names", run_id))))
         wanted = set(places)
-        ends = [*firsts[1:], float("inf")]
-        entries = [first for first, end in zip(firsts, ends, strict=True) if first <= places[-1] and end > places[0]]
+        ends = [*firsts[1:], places[-1] + 1]
+        entries = [first for first, end in zip(firsts, ends, strict=False) if first <= places[-1] and end > places[0]]
         names: dict[int, tuple[str, Any]] = {}
         for some in slices(entries, 20):
             for first, entry in zip(some, self._do("HMGET", at("names", run_id), *some), strict=True):
@@ -268,30 +280,29 @@ class RedisRuns(RedisServer):
             removed: Whether the run is being removed, so that none of its tasks waits whatever is noted.
         """
         scope, letters = self._do_all([("HGET", at("run", run_id), "scope"), ("GET", at("letters", run_id))])
-        places = _places(letters or "", "wc" if removed else "c", len(letters or ""))
-        for some in slices(places, AT_ONCE):
-            told = [word for place, (digest, _) in self._names(run_id, some).items() for word in (place, digest)]
-            self._script("free_claims", run_id, scope, int(removed), *told)
+        if not scope or not letters:
+            return
+        places = _places(letters, "wc" if removed else "c", len(letters))
+        for named in self._named(run_id, places):
+            self._script("free_claims", run_id, scope, int(removed), *named)
 
     def _prune_runs(self) -> None:
         """Remove finished runs past their age or beyond their number, and what was left half-way; some of each."""
-        old, many, (now, _), left = self._do_all(
+        old, many, hidden = self._do_all(
             [
                 ("ZRANGEBYSCORE", at("finished"), "-inf", self._clock() - self._age, "LIMIT", 0, 10),
                 ("ZREVRANGE", at("finished"), self._runs_most, self._runs_most + 9),
-                ("TIME",),
-                ("ZRANGE", at("hidden"), 0, 9, "WITHSCORES"),
+                ("ZRANGE", at("hidden"), 0, 9),
             ]
         )
         for member in dict.fromkeys([*old, *many]):
-            self._remove(_ident(member), only_finished=True)
-        for run_id, lease in left:
-            if lease < now:
-                self._remove(run_id)
+            self._remove(_ident(member), "finished")
+        for run_id in hidden:
+            self._remove(run_id, "abandoned")
 
-    def _remove(self, run_id: str, *, only_finished: bool = False) -> None:
-        """Remove a run: first it is hidden, then its tasks go, then itself."""
-        if not self._script("hide_run", run_id, int(only_finished)):
+    def _remove(self, run_id: str, which: Literal["any", "finished", "abandoned"] = "any") -> None:
+        """Remove a run if it may go: first it is hidden, then its tasks go, then itself."""
+        if not self._script("hide_run", run_id, which):
             return
         self._free_claims(run_id, removed=True)
         keys = [at(kind, run_id) for kind in ("letters", "texts", "names", "reasons", "run")]

@@ -225,17 +225,20 @@ def short(*names: str) -> str:
 
 
 def slices(
-    values: Sequence[T], most: int, size: Callable[[T], int] = lambda value: 0, largest: int = 0
-) -> Iterator[Sequence[T]]:
+    values: Iterable[T], most: int, size: Callable[[T], int] = lambda value: 0, largest: int = 0
+) -> Iterator[list[T]]:
     """The values in slices of at most so many and, where `largest` is given, no larger together (one may be)."""
-    start, held = 0, 0
-    for end, value in enumerate(values):
-        held += size(value)
-        if end > start and (end - start == most or (largest and held > largest)):
-            yield values[start:end]
-            start, held = end, size(value)
-    if start < len(values):
-        yield values[start:]
+    held: list[T] = []
+    together = 0
+    for value in values:
+        weight = size(value)
+        if held and (len(held) == most or 0 < largest < together + weight):
+            yield held
+            held, together = [], 0
+        held.append(value)
+        together += weight
+    if held:
+        yield held
 
 
 def _client(url: str, address: str) -> redis.Redis:
