@@ -6,9 +6,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.measures import MEASURES, Row
+from benchmarks.measures import MEASURES as OF_CALLS
+from benchmarks.measures import Row
 from benchmarks.processes import Neighbours, machine
+from benchmarks.runs import MEASURES as OF_RUNS
 
+MEASURES = {**OF_CALLS, **OF_RUNS}
 _MARKS = {True: "yes", False: "**no**", None: ""}
 
 

@@ -16,9 +16,9 @@ from benchmarks import bodies
 from benchmarks.processes import ROOT, Served, cpu_seconds, environment, memory_mib, server, stub_model
 from benchmarks.traffic import Caller, WrongAnswer, at_once, probing
 
-_ASK = "/v1/chat/completions"
+ASK = "/v1/chat/completions"
 _IN_FLIGHT = 64  # LLM_CONCURRENCY's default
-_FILLED = b"sentiment"  # a control of the form; a failure would hold a notice alone
+FILLED = b"sentiment"  # a control of the form; a failure would hold a notice alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ class Row:
 
 
 @contextmanager
-def _running(latency: float) -> Iterator[tuple[Served, Served]]:
+def running(latency: float, sigma: float = 0.0, **settings: str) -> Iterator[tuple[Served, Served]]:
     """A stub and a server that has been set up and has answered once, so that every connection is open."""
     with TemporaryDirectory(prefix="llm-backend-bench-") as name:
         folder = Path(name)
-        with stub_model(latency, folder) as stub, server(stub, folder) as served:
+        with stub_model(latency, folder, sigma) as stub, server(stub, folder, **settings) as served:
             caller = Caller(served)
             caller.post("/setup", bodies.setup())
-            caller.timed("/predict", bodies.shift_enter(0), _FILLED)
+            caller.timed("/predict", bodies.shift_enter(0), FILLED)
             caller.close()
             yield stub, served
 
 
-def _question(stub: Served) -> bytes:
+def question(stub: Served) -> bytes:
     """The body that the server sent to the model last."""
     caller = Caller(stub)
     asked = caller.get("/asked")[-1]["json"]
@@ -64,16 +64,16 @@ def _question(stub: Served) -> bytes:
 
 def one_annotator(share: float) -> list[Row]:
     """One annotator and a model that takes no time: what is left is ours."""
-    with _running(0.0) as (stub, served):
-        question = _question(stub)
+    with running(0.0) as (stub, served):
+        asked = question(stub)
         direct, through = Caller(stub), Caller(served)
         for number in range(1, 51):
-            direct.timed(_ASK, question)
-            through.timed("/predict", bodies.shift_enter(number), _FILLED)
-        calls = _calls(1000, _part(1000, share))
+            direct.timed(ASK, asked)
+            through.timed("/predict", bodies.shift_enter(number), FILLED)
+        calls = _calls(1000, part(1000, share))
         before = cpu_seconds(served)
         # In turn, so that what else the machine does falls on both alike.
-        pairs = [(direct.timed(_ASK, question), through.timed("/predict", call, _FILLED)) for call in calls]
+        pairs = [(direct.timed(ASK, asked), through.timed("/predict", call, FILLED)) for call in calls]
         cpu = (cpu_seconds(served) - before) / len(calls)
         alone, whole = zip(*pairs, strict=True)
         direct.close()
@@ -81,25 +81,25 @@ def one_annotator(share: float) -> list[Row]:
     base = statistics.median(alone)
     what = "Shift+Enter, model 0 ms, 1 annotator"
     return [
-        Row(f"{what}: overhead p50", _ms(statistics.median(whole) - base), "ms", 4),
-        Row(f"{what}: overhead p95", _ms(_percentile(whole, 95) - base), "ms"),
-        Row(f"{what}: CPU per call", _ms(cpu), "ms", 4),
+        Row(f"{what}: overhead p50", ms(statistics.median(whole) - base), "ms", 4),
+        Row(f"{what}: overhead p95", ms(percentile(whole, 95) - base), "ms"),
+        Row(f"{what}: CPU per call", ms(cpu), "ms", 4),
     ]
 
 
 def annotators(share: float) -> list[Row]:
     """Sixteen who never pause, each in a rhythm of their own; then in bursts, all in the same moment."""
-    callers, rounds, bursts, latency = 16, _part(40, share), _part(10, share), 0.5
-    with _running(latency) as (stub, served):
-        questions = [_question(stub)] * (callers * max(2, rounds // 4))
-        alone = at_once(stub, _ASK, questions, callers, _FILLED, spread=latency)
+    callers, rounds, bursts, latency = 16, part(40, share), part(10, share), 0.5
+    with running(latency) as (stub, served):
+        questions = [question(stub)] * (callers * max(2, rounds // 4))
+        alone = at_once(stub, ASK, questions, callers, FILLED, spread=latency)
         calls = _calls(1, callers * rounds)
         before = cpu_seconds(served)
-        whole = at_once(served, "/predict", calls, callers, _FILLED, spread=latency)
+        whole = at_once(served, "/predict", calls, callers, FILLED, spread=latency)
         cpu = (cpu_seconds(served) - before) / len(calls)
         start = 1 + len(calls)
         together = [
-            at_once(served, "/predict", _calls(start + callers * number, callers), callers, _FILLED)
+            at_once(served, "/predict", _calls(start + callers * number, callers), callers, FILLED)
             for number in range(bursts)
         ]
     base = statistics.median(alone)
@@ -107,18 +107,18 @@ def annotators(share: float) -> list[Row]:
     middle = statistics.median(statistics.median(burst) for burst in together) - base
     last = statistics.median(max(burst) for burst in together) - base
     return [
-        Row(f"{what}: overhead p50", _ms(statistics.median(whole) - base), "ms", 6),
-        Row(f"{what}: overhead p95", _ms(_percentile(whole, 95) - base), "ms", 20),
-        Row(f"{what}: CPU per call", _ms(cpu), "ms", 4),
-        Row(f"{what} in the same moment: overhead of the middle one", _ms(middle), "ms"),
-        Row(f"{what} in the same moment: overhead of the last one", _ms(last), "ms"),
+        Row(f"{what}: overhead p50", ms(statistics.median(whole) - base), "ms", 6),
+        Row(f"{what}: overhead p95", ms(percentile(whole, 95) - base), "ms", 20),
+        Row(f"{what}: CPU per call", ms(cpu), "ms", 4),
+        Row(f"{what} in the same moment: overhead of the middle one", ms(middle), "ms"),
+        Row(f"{what} in the same moment: overhead of the last one", ms(last), "ms"),
     ]
 
 
 def batch(share: float) -> list[Row]:
     """Retrieve Predictions on a thousand tasks; Label Studio asks for /health meanwhile."""
-    tasks = _part(1000, share)
-    with _running(0.5) as (_, served):
+    tasks = part(1000, share)
+    with running(0.5) as (_, served):
         body, caller, before = bodies.batch(1, tasks), Caller(served), cpu_seconds(served)
         with probing(served, "/health", 0.05) as probes:
             began = time.perf_counter()
@@ -133,16 +133,16 @@ def batch(share: float) -> list[Row]:
     what = f"Batch of {tasks}, model 500 ms, {_IN_FLIGHT} in flight"
     return [
         Row(f"{what}: time / ideal ({ideal:g} s)", wall / ideal, "x", 1.15, 2),
-        Row(f"{what}: CPU per task", _ms(cpu), "ms", 3),
-        Row(f"{what}: slowest /health meanwhile", _ms(max(probes(), default=math.inf)), "ms", 250, 0),
+        Row(f"{what}: CPU per task", ms(cpu), "ms", 3),
+        Row(f"{what}: slowest /health meanwhile", ms(max(probes(), default=math.inf)), "ms", 250, 0),
         Row(f"{what}: memory after it", held, "MiB", 180, 0),
     ]
 
 
 def memory(share: float) -> list[Row]:
     """Memory after the start, and after thousands of calls, 16 at a time."""
-    calls = _part(10_000, share)
-    with _running(0.0) as (_, served):
+    calls = part(10_000, share)
+    with running(0.0) as (_, served):
         first = memory_mib(served)
         taken = [_after(served, start, calls // 10) for start in range(0, calls, calls // 10)]
     return [
@@ -155,18 +155,18 @@ def memory(share: float) -> list[Row]:
 
 
 def _after(served: Served, start: int, calls: int) -> float:
-    at_once(served, "/predict", _calls(start, calls), 16, _FILLED)
+    at_once(served, "/predict", _calls(start, calls), 16, FILLED)
     return memory_mib(served)
 
 
 def reference(share: float) -> list[Row]:
     """The yardstick: a bare SDK call with the server's own question, one at a time and many."""
-    with _running(0.0) as (stub, _), TemporaryDirectory() as folder:
-        question = Path(folder) / "question.json"
-        question.write_bytes(_question(stub))
+    with running(0.0) as (stub, _), TemporaryDirectory() as folder:
+        asked = Path(folder) / "question.json"
+        asked.write_bytes(question(stub))
         rows = []
         for in_flight in (1, _IN_FLIGHT):
-            told = [f"http://127.0.0.1:{stub.port}/v1", str(question), str(_part(1000, share)), str(in_flight)]
+            told = [f"http://127.0.0.1:{stub.port}/v1", str(asked), str(part(1000, share)), str(in_flight)]
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.reference", *told],
                 cwd=ROOT,
@@ -192,14 +192,14 @@ def _calls(first: int, count: int) -> list[bytes]:
     return [bodies.shift_enter(number) for number in range(first, first + count)]
 
 
-def _part(count: int, share: float) -> int:
+def part(count: int, share: float) -> int:
     return max(1, round(count * share))
 
 
-def _ms(seconds: float) -> float:
+def ms(seconds: float) -> float:
     return 1000 * seconds
 
 
-def _percentile(values: Sequence[float], percent: int) -> float:
+def percentile(values: Sequence[float], percent: int) -> float:
     ordered = sorted(values)
     return ordered[math.ceil(len(ordered) * percent / 100) - 1]

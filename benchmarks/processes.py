@@ -32,20 +32,25 @@ class DidNotStart(Exception):
 
 
 @contextmanager
-def stub_model(latency: float, folder: Path) -> Iterator[Served]:
-    """A stand-in for the provider that answers every question after `latency` seconds."""
-    command = ["-m", "tests.support.stub_model", "--latency", str(latency)]
+def stub_model(latency: float, folder: Path, sigma: float = 0.0) -> Iterator[Served]:
+    """A stand-in for the provider that answers every question after `latency` seconds.
+
+    Args:
+        sigma: Of a lognormal distribution around them; 0: always the same.
+    """
+    command = ["-m", "tests.support.stub_model", "--latency", str(latency), "--sigma", str(sigma)]
     with _process(command, "/v1/models", folder, "stub", cwd=ROOT) as served:
         yield served
 
 
 @contextmanager
-def server(stub: Served, folder: Path) -> Iterator[Served]:
-    """`llm-backend serve`, asking the stub, its data in `folder`; settings are the defaults."""
+def server(stub: Served, folder: Path, **settings: str) -> Iterator[Served]:
+    """`llm-backend serve`, asking the stub, its data in `folder`; settings are the defaults, but for those given."""
     told = {
         "OPENAI_BASE_URL": f"http://127.0.0.1:{stub.port}/v1",
         "OPENAI_API_KEY": "benchmark",
         "DATA_DIR": str(folder / "data"),
+        **settings,
     }
     # In a folder of its own, so that no .env is found.
     with _process(["-m", "llm_backend", "serve"], "/health", folder, "server", cwd=folder, **told) as served:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import table
-from benchmarks.measures import MEASURES, Row
+from benchmarks.__main__ import MEASURES, table
+from benchmarks.measures import Row
 from benchmarks.processes import ROOT
 
 
@@ -23,7 +23,7 @@ def test_a_missed_target_is_told_and_figures_without_one_are_only_told() -> None
     ]
 
 
-@pytest.mark.parametrize("name", ["one", "batch"])
+@pytest.mark.parametrize("name", ["one", "batch", "uneven", "fairness", "growth"])
 def test_a_measurement_asks_a_real_server_and_makes_its_rows(name: str) -> None:
     rows = MEASURES[name](0.01)
     assert rows

@@ -18,6 +18,7 @@ import asyncio
 import itertools
 import json
 import math
+import random
 import re
 import threading
 import time
@@ -89,6 +90,17 @@ def script(*replies: Reply, then: Responder = answers) -> Responder:
 
     def respond(request: JSON, n_th: int) -> Reply:
         return replies[n_th] if n_th < len(replies) else then(request, n_th)
+
+    return respond
+
+
+def uneven(mean: float, sigma: float, then: Responder = answers, seed: int = 7) -> Responder:
+    """Let every reply take a time of its own: lognormal, `mean` seconds on average."""
+    chance = random.Random(seed)
+
+    def respond(request: JSON, n_th: int) -> Reply:
+        delay = chance.lognormvariate(math.log(mean) - sigma**2 / 2, sigma)
+        return replace(then(request, n_th), delay=delay)
 
     return respond
 
@@ -537,12 +549,14 @@ def main(arguments: Iterator[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0, help="0: any free one, which is printed")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before every reply")
+    parser.add_argument("--sigma", type=float, default=0.0, help="let the latency be lognormal, with this sigma")
     parser.add_argument("--per-second", type=float, help="turn away what is more than so many requests a second")
     parser.add_argument("--burst", type=int, default=10, help="so many of them may come at once")
     options = parser.parse_args(list(arguments) if arguments is not None else None)
     limited = options.per_second is not None
-    responder = Bucket(options.per_second, options.burst, whole_seconds=True) if limited else answers
-    stub = StubModel(responder, latency=options.latency, port=options.port, keep=1000).start()
+    then = uneven(options.latency, options.sigma) if options.sigma else answers
+    responder = Bucket(options.per_second, options.burst, then=then, whole_seconds=True) if limited else then
+    stub = StubModel(responder, latency=0.0 if options.sigma else options.latency, port=options.port, keep=1000).start()
     print(f"The stub model listens at {stub.base_url}", flush=True)
     try:
         threading.Event().wait()
