@@ -169,11 +169,10 @@ def test_a_small_batch_does_not_wait_for_a_large_one(redis_url: str) -> None:  #
         world.answer = slow
         await world.engine.start(world.add(*names("large", 1000)))
         await until(lambda: len(world.asked) > 100)
-        began = time.monotonic()
+        before = len(world.asked)
         await world.engine.start(world.add(*names("small", 10), project="2.2"))
         await world.settled(*names("small", 10), project="2.2")
-        assert time.monotonic() - began < 3 * 0.2
-        assert len([name for name in world.asked if name.startswith("large")]) < 500
+        assert len(world.asked) - before < 3 * 64  # a window per latency
 
     played(redis_url, play, 64)
 

@@ -10,6 +10,7 @@ from rq.worker_registration import clean_worker_registry
 from llm_backend.adapters.runs.rq.jobs import Jobs, Piece
 from llm_backend.adapters.store import Runs
 from llm_backend.core.run import RunState, TaskState
+from llm_backend.errors import UnknownRun
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,10 @@ def following(store: Runs, jobs: Jobs, piece: Piece, empty: bool) -> Piece | Non
         return None
     skip_to = 0
     if empty:
-        waiting = store.task_statuses(piece.run_id, WAITING, most=1, after=piece.first + piece.size - 1)
+        try:
+            waiting = store.task_statuses(piece.run_id, WAITING, most=1, after=piece.first + piece.size - 1)
+        except UnknownRun:  # its project was forgotten meanwhile
+            waiting = ()
         if not waiting:
             return None
         skip_to = waiting[0].place

@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from redis import Redis
+from redis.backoff import ExponentialBackoff
 from redis.client import Pipeline
 from redis.exceptions import RedisError
+from redis.retry import Retry as Retries
 from rq import Queue, Retry
 from rq.exceptions import DequeueTimeout, DeserializationError
 from rq.executions import Execution
@@ -87,8 +89,13 @@ class Piece:
 
 
 def connect(redis_url: str) -> Redis:
+    """A client that tries again for a moment: connections that a restart of Redis has ended are opened anew."""
     return Redis.from_url(
-        redis_url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=5.0, health_check_interval=30
+        redis_url,
+        socket_timeout=_SOCKET_SECONDS,
+        socket_connect_timeout=2.0,
+        health_check_interval=30,
+        retry=Retries(ExponentialBackoff(cap=0.4, base=0.05), 3),
     )
 
 
@@ -238,7 +245,7 @@ class Jobs:
             pipe.zadd(_ASKING, dict.fromkeys(claims, self._claimed_until()), xx=True)
 
     def _claimed_until(self) -> float:
-        """A little before RQ takes the job up again (it counts in whole seconds), so that its tasks are free by then."""
+        """A little before RQ takes the job up again, which counts in whole seconds: by then its tasks are free."""
         return time.time() + self.pace.life - 1
 
     def release(self, claims: Iterable[str], pipe: Pipeline | None = None) -> None:

@@ -85,6 +85,8 @@ class RqWorker:
         self._pausing: set[str] = set()
         self._draining = asyncio.Event()
         self._room = asyncio.Event()
+        self._present = asyncio.Event()
+        self._presence: Presence | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beats = 0
         self._told_to_end = False
@@ -100,26 +102,25 @@ class RqWorker:
         self._loop = asyncio.get_running_loop()
         if self._told_to_end:
             return
-        presence = await self._surely(Presence, self._jobs, self.name, self._headcount)
-        await self._surely(presence.beat, (), ())
         listener = Listener(self._jobs.redis, {STOPPED: lambda run: self._on_loop(self._stop, run)})
-        beating = asyncio.create_task(self._beat_always(presence))
+        beating = asyncio.create_task(self._beat_always())
         taking = [asyncio.create_task(self._take_always(queue)) for queue in (OPENED, BATCH)]
-        log.info("worker=%s takes chunks of runs", self.name)
         try:
             await self._draining.wait()
             await self._end(taking)
         finally:
             beating.cancel()
             await self._try(listener.close)
-            await self._try(presence.leave)
+            if self._presence is not None:
+                await self._try(self._presence.leave)
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._jobs.redis.close()
             log.info("worker=%s has ended", self.name)
 
     async def _end(self, taking: "list[asyncio.Task[None]]") -> None:
         log.info("worker=%s ends: calls under way have %.0f s", self.name, self._pace.drain)
-        self._room.set()
+        for waited_for in (self._present, self._room):
+            waited_for.set()
         await asyncio.wait(taking, timeout=self._pace.drain)
         under_way = list(self._open.values())
         if under_way:
@@ -131,6 +132,7 @@ class RqWorker:
     # Taking
 
     async def _take_always(self, queue: str) -> None:
+        await self._present.wait()  # before that, it is not known with how many workers places are shared
         while not self._draining.is_set():
             if queue == BATCH and self._held() >= self._window():
                 self._room.clear()
@@ -302,11 +304,10 @@ class RqWorker:
 
     # Signs of life
 
-    async def _beat_always(self, presence: Presence) -> None:
+    async def _beat_always(self) -> None:
         while True:
-            await asyncio.sleep(self._pace.beat)
             try:
-                await self._beat(presence)
+                await self._beat()
             except (RedisError, StoreError) as exc:
                 self._beats = 0
                 log.warning("worker=%s cannot give a sign of life: %s", self.name, type(exc).__name__)
@@ -314,11 +315,17 @@ class RqWorker:
                 log.exception("worker=%s failed on a fault of ours; it goes on", self.name)
             self._gate.admit()
             self._room.set()
+            await asyncio.sleep(self._pace.beat)
 
-    async def _beat(self, presence: Presence) -> None:
+    async def _beat(self) -> None:
+        if self._presence is None:
+            self._presence = await self._in_thread(Presence, self._jobs, self.name, self._headcount)
         under_way = [(opened.job, opened.execution) for opened in self._open if opened.execution is not None]
         claims = [claim for opened in self._open for claim in opened.claims]
-        await self._in_thread(presence.beat, under_way, claims)
+        await self._in_thread(self._presence.beat, under_way, claims)
+        if not self._present.is_set():
+            self._present.set()
+            log.info("worker=%s takes chunks of runs", self.name)
         self._beats += 1
         if self._beats > _BEATS_BEFORE_SWEEPING and await self._in_thread(self._jobs.may_sweep):
             await self._in_thread(feeding.sweep, self._store, self._jobs)
