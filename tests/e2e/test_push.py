@@ -1,9 +1,10 @@
 """Predictions that a real Label Studio did not wait for, pushed into it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,8 +15,11 @@ from llm_backend.backend.pushing import Targets
 from llm_backend.core.wire import JSON, Prediction, Region, project_key
 from llm_backend.demo.api import Api
 from llm_backend.demo.label_studio import LabelStudio
+from llm_backend.services import Loop
 
 pytestmark = pytest.mark.e2e
+
+T = TypeVar("T")
 
 VERSION = 'stub-model 100% "odd"+ab12'
 FLAT = """
@@ -84,6 +88,15 @@ def pushed(api: Api, token: str, project: int, predictions: Sequence[tuple[int, 
     return at(Host(api.url, token), key_of(api, project), push)
 
 
+def ran(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a loop of another thread: the browser of the session has this one's."""
+    loop = Loop()
+    try:
+        return loop.run(work)
+    finally:
+        loop.close()
+
+
 def at(host: Host, key: str, scene: Callable[[Target], Awaitable[PushReport]]) -> PushReport:
     async def run() -> PushReport:
         try:
@@ -91,7 +104,7 @@ def at(host: Host, key: str, scene: Callable[[Target], Awaitable[PushReport]]) -
         finally:
             await host.close()
 
-    return asyncio.run(run())
+    return ran(run())
 
 
 def having(api: Api, project: int) -> list[int]:
@@ -159,9 +172,9 @@ def test_the_token_of_setup_is_refused_by_a_new_install_and_used_by_one_that_all
     with legacy_tokens(api) as access_token:
         pass
     with pytest.raises(HostError, match="legacy tokens are switched off"):
-        asyncio.run(push(access_token))
+        ran(push(access_token))
     with legacy_tokens(api) as access_token:
-        assert asyncio.run(push(access_token)) == PushReport(stored=3)
+        assert ran(push(access_token)) == PushReport(stored=3)
     assert having(api, project) == tasks
 
 

@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support import stub_model as stub
-from tests.support.browser import PATIENCE, Noise, chromium
+from tests.support.browser import PATIENCE, Noise
 from tests.support.serving import CONFIG, PROJECT, task
 from tests.support.stub_model import Reply, StubModel
 
@@ -104,12 +104,6 @@ def until_it_answers(served: Backend) -> None:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @contextmanager
