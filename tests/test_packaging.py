@@ -189,7 +189,8 @@ def test_compose_hands_every_setting_on() -> None:
 
 
 def test_compose_declares_the_volumes_it_uses() -> None:
-    used = {volume.partition(":")[0] for service in COMPOSE["services"].values() for volume in service.get("volumes", ())}
+    mounts = [mount for service in COMPOSE["services"].values() for mount in service.get("volumes", ())]
+    used = {mount.partition(":")[0] for mount in mounts}
     assert used == set(COMPOSE["volumes"])
 
 

@@ -119,9 +119,7 @@ class Runs(Protocol):
         """
         ...
 
-    def set_run_state(
-        self, run_id: str, state: RunState, reason: str = "", *, only: Collection[RunState] = ()
-    ) -> bool:
+    def set_run_state(self, run_id: str, state: RunState, reason: str = "", *, only: Collection[RunState] = ()) -> bool:
         """Move a run to a state, if it is in one of `only` (any, if none is named); whether it moved.
 
         `running` notes when it started the first time; `completed`, `cancelled` and `failed` when it finished. Waiting
@@ -130,7 +128,7 @@ class Runs(Protocol):
         ...
 
     def retry_run(self, run_id: str) -> int:
-        """Let the failed tasks of a run (and, if it was cancelled, the cancelled ones) wait again, and the run be queued.
+        """Let the failed tasks of a run wait again (those of one that ended early, too), and the run be queued.
 
         Their kept failures are dropped. Tasks that another unfinished run waits for by now are left.
 
