@@ -79,7 +79,7 @@ def played(url: str, play: Play, window: int = 4, *, workers: int = 1, pace: Pac
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    while not condition():  # noqa: ASYNC110 - what is awaited happens in Redis
+    while not condition():
         await asyncio.sleep(0.01)
 
 
