@@ -59,7 +59,7 @@ def hurry(jobs: Jobs, run_id: str, digests: Sequence[str]) -> None:
 
 def following(store: Runs, jobs: Jobs, piece: Piece, empty: bool) -> Piece | None:
     """The chunk to queue when this one ends. Behind an empty one, chunks where nothing waits are passed over."""
-    if piece.opened:
+    if not piece.total:
         return None
     skip_to = 0
     if empty:

@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from redis import Redis
@@ -65,7 +65,7 @@ class Piece:
     Attributes:
         first: The first place; -1 beside digests.
         size: Places of a chunk, or the number of digests.
-        total: Tasks of the whole run; 0 beside digests.
+        total: Tasks of the whole run; 0 where no chunk follows this one.
     """
 
     run_id: str
@@ -163,6 +163,21 @@ class Jobs:
         except (DeserializationError, KeyError, TypeError):  # not ours, or of another release
             self.drop(job)
             return None
+
+    def leave_to_others(self, piece: Piece, size: int) -> Piece:
+        """What of a taken chunk is more than we can ask at once goes back, if nothing else is queued.
+
+        So the last chunks of a run do not wait in one worker while another has nothing to do. The job still names the
+        whole chunk: should we die, all of it is looked at again.
+
+        Returns:
+            What is left to us.
+        """
+        if self.redis.llen(self._by_name[BATCH].key):
+            return piece
+        rest = replace(piece, first=piece.first + size, size=piece.size - size, total=0)
+        self.add([rest], first=[rest])
+        return replace(piece, size=size)
 
     def begin(self, job: Job, worker: str) -> Execution:
         """Note that a worker has the job: if its signs of life end, RQ queues the job again."""

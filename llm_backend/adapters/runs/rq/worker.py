@@ -66,7 +66,8 @@ class RqWorker:
     ) -> None:
         """
         Args:
-            window: How many tasks this worker may ask at once now.
+            window: How many tasks this worker may ask at once now: its part of the places for calls. The next are
+                held beside them, up to a chunk.
             headcount: Is kept up to date while the worker runs.
         """
         self._store = store
@@ -140,8 +141,12 @@ class RqWorker:
                 continue
             taken = await self._try(self._jobs.take, queue, _TAKE_SECONDS)
             if taken is not None:
-                opened = _Open(*taken, held=taken[1].size)
-                self._runs[opened.piece.run_id] += 1
+                job, piece = taken
+                free = self._window() - self._held()
+                if not piece.opened and piece.size > free:
+                    piece = await self._try(self._jobs.leave_to_others, piece, max(1, free)) or piece
+                opened = _Open(job, piece, held=piece.size)
+                self._runs[piece.run_id] += 1
                 self._open[opened] = asyncio.create_task(self._work_on(opened))
 
     def _held(self) -> int:
@@ -285,7 +290,7 @@ class RqWorker:
 
     def _finish(self, opened: _Open) -> None:
         """End the job, and queue the run's next chunk. What was claimed and not asked goes back."""
-        piece, stopped = opened.piece, opened.piece.run_id in self._stopped
+        piece, stopped = Piece.of(opened.job), opened.piece.run_id in self._stopped
         if opened.claims and not stopped and self._draining.is_set():
             self._give_back(opened)
             return
