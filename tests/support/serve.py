@@ -41,6 +41,12 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def environ(self) -> dict[str, str]:
+        """What the server is told, and little else."""
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        return {**kept, "PYTHONPATH": str(ROOT), **self._told}
+
+    @property
     def pids(self) -> list[int]:
         """The process that was started, and those that it started."""
         assert self._process is not None
@@ -54,12 +60,11 @@ class Server:
 
     def launch(self) -> "subprocess.Popen[bytes]":
         """Start without waiting."""
-        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "llm_backend", "serve", "--host", "127.0.0.1", "--port", str(self.port)],
                 cwd=self.folder,
-                env={**environment, "PYTHONPATH": str(ROOT), **self._told},
+                env=self.environ,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
