@@ -12,7 +12,7 @@ from llm_backend.core.inputs import Fetch
 from llm_backend.core.predictor import Outcome, predict
 from llm_backend.core.run import RunTask, Spec
 from llm_backend.core.wire import Prediction
-from llm_backend.errors import BackendError, KeyRefused, TaskError
+from llm_backend.errors import BackendError, KeyRefused, StoreError, TaskError
 from llm_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,11 @@ class Asker:
 
         Raises:
             KeyRefused: Key, rights, quota or model: no task of the run would fare better.
+            StoreError: What is known of the project cannot be read now.
         """
         try:
             outcome = await self._outcome(spec, run_task)
-        except KeyRefused:
+        except (KeyRefused, StoreError):  # the task itself is well: the run pauses, or it is asked again
             raise
         except BackendError as exc:
             log.warning("batch project=%s task=%s failed: %s", spec.project, run_task.task.id, exc.logged)

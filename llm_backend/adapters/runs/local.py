@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from llm_backend.adapters.runs import EngineStatus, Question, Work
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.core.run import RunTask, Spec
-from llm_backend.errors import BackendError, KeyRefused, UnknownRun
+from llm_backend.errors import BackendError, KeyRefused, StoreError, UnknownRun
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +234,7 @@ class LocalEngine:
             settled = await self._work(active.spec, task)
             kept = settled.kept
             self._settle(active, settled)
-        except KeyRefused as exc:
+        except (KeyRefused, StoreError) as exc:
             self._pause(active, exc)
         except Exception:
             log.exception("run=%s task=%s failed on a fault of ours", active.run_id, task.task.id)
