@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -139,6 +139,14 @@ class Services:
     loop: Loop
     closing: tuple[_Closing, ...] = ()
 
+    def workers_counts(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
+        """What worker processes counted, and what is under way in them; nothing where there can be none.
+
+        Raises:
+            StoreError: It cannot be read now.
+        """
+        return self.store.counts() if isinstance(self.store, RedisStore) else ({}, {})
+
     def close(self) -> None:
         """Let go of everything, the engine first: it uses all the rest."""
         for part in (*self.closing, self.connections):
@@ -184,7 +192,7 @@ class WorkerServices:
     """Everything that a worker process needs."""
 
     worker: RqWorker
-    store: Store
+    store: RedisStore
     connections: Connections
     loop: Loop
     closing: tuple[_Closing, ...] = ()
@@ -205,7 +213,7 @@ def open_worker(settings: Settings, llm: LLM | None = None, counts: Counts | Non
     """
     headcount = Headcount()
     connections = Connections(settings, llm, counts, headcount)
-    store = _open_store(settings)
+    store = _open_redis(settings)
     host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
     media = Media(settings, host)
     work = Asker(settings, Projects(settings, store, connections, texts()), media.fetch, counts).ask
@@ -215,8 +223,12 @@ def open_worker(settings: Settings, llm: LLM | None = None, counts: Counts | Non
 
 def _open_store(settings: Settings) -> Store:
     if settings.redis_url:
-        return RedisStore(settings.redis_url, keep_days=settings.keep_results_days)
+        return _open_redis(settings)
     return SqliteStore(settings.data_path, keep_days=settings.keep_results_days)
+
+
+def _open_redis(settings: Settings) -> RedisStore:
+    return RedisStore(settings.redis_url, keep_days=settings.keep_results_days)
 
 
 def open_for_dataset(settings: Settings, folder: Path, llm: LLM | None = None) -> Services:

@@ -45,15 +45,20 @@ def worker(settings: Settings) -> None:
             "REDIS_URL is not set: a worker finds its work in Redis. Set it, for the server as well, or do without "
             "workers: with no REDIS_URL the server works on runs itself."
         )
-    from llm_backend.services import open_worker  # with it come the model's client and Redis's: only now
+    # With these come the model's client and Redis's: only now.
+    from llm_backend.metrics import Metrics, count_alone, reporting
+    from llm_backend.services import open_worker
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("llm_backend").setLevel(settings.log_level)
-    services = open_worker(settings)
+    count_alone()  # what a worker counts comes to the server through Redis, wherever it runs
+    metrics = Metrics()
+    services = open_worker(settings, counts=metrics)
     try:
         gc.collect()
         gc.freeze()  # what stands now stands to the end: no collection needs to look through it
-        run_until_told(services.worker, services.loop)
+        with reporting(metrics, services.store, services.worker.name):
+            run_until_told(services.worker, services.loop)
     finally:
         services.close()
 

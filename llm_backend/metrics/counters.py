@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from llm_backend.core.chat import Lane, Usage
+from llm_backend.metrics.elsewhere import Counts, Together, read
 from llm_backend.metrics.files import FOLDER
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -97,11 +98,16 @@ class Metrics:
 
     # Telling
 
-    def text(self, now: Now) -> bytes:
+    def counts(self) -> Counts:
+        """What this process counted, and what is under way in it."""
+        return read(self._registry)
+
+    def text(self, now: Now, workers: Counts = ({}, {})) -> bytes:
         """All numbers in Prometheus' text format.
 
         Args:
             now: Gauges that are looked up when they are asked for.
+            workers: What worker processes counted.
         """
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
@@ -110,9 +116,10 @@ class Metrics:
         if self._folder:
             told = CollectorRegistry()
             MultiProcessCollector(told, self._folder)  # type: ignore[no-untyped-call]
-        looked_up = CollectorRegistry()
-        looked_up.register(cast(Any, _Gauges(now)))
-        return generate_latest(told) + generate_latest(looked_up)
+        all_of_it = CollectorRegistry()
+        for collector in (Together(told, self._registry, workers), _Gauges(now)):
+            all_of_it.register(cast(Any, collector))
+        return generate_latest(all_of_it)
 
 
 class _Gauges:

@@ -49,6 +49,11 @@ def share() -> Callable[[], None]:
     return remove
 
 
+def count_alone() -> None:
+    """Leave the folder to others, though the environment names one; before the first `Metrics`."""
+    os.environ.pop(FOLDER, None)
+
+
 def forget_process(pid: int) -> None:
     """A process has ended: nothing of it is in flight any more. What it counted stays."""
     if told := os.environ.get(FOLDER):

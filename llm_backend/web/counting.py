@@ -1,5 +1,6 @@
 """How many requests, and how long did they take? Counted at the outermost door; `/metrics` tells."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 from flask import Blueprint, Response
 
 from llm_backend.core.run import UNFINISHED
+from llm_backend.errors import StoreError
 from llm_backend.metrics import CONTENT_TYPE, Metrics, Now
 from llm_backend.services import Services
 from llm_backend.web.paths import DOORS, WSGI, Environ
+
+log = logging.getLogger(__name__)
 
 
 class Counted:
@@ -46,7 +50,12 @@ def metering(services: Services, metrics: Metrics) -> Blueprint:
 
     @doors.get("/metrics")
     def tell() -> Response:
-        return Response(metrics.text(_now(services)), content_type=CONTENT_TYPE)
+        try:
+            now, workers = _now(services), services.workers_counts()
+        except StoreError as exc:  # what this server counted is told all the same, and the rest is not made up
+            log.warning("/metrics tells of this server alone: %s", exc.logged)
+            now, workers = {}, ({}, {})
+        return Response(metrics.text(now, workers), content_type=CONTENT_TYPE)
 
     return doors
 

@@ -505,3 +505,39 @@ def test_script_that_redis_forgot_is_told_once_more(redis_url: str) -> None:
         client.script_flush()
         store.save_prompt(KEY, "Classify", "submitted")
         assert store.project(KEY).prompt == "Classify"
+
+
+def test_what_processes_count_is_added_up_and_outlives_them(redis_url: str) -> None:
+    with closing(RedisStore(redis_url)) as store:
+        store.add_counts("one", 1, {"calls": 3, "seconds": 0.25}, {"in flight": 2})
+        store.add_counts("two", 1, {"calls": 4}, {"in flight": 1})
+        store.add_counts("one", 2, {"calls": 1}, {"in flight": 1})
+        assert store.counts() == ({"calls": 8, "seconds": 0.25}, {"in flight": 2})
+        store.add_counts("two", 2, {}, {})
+        assert store.counts() == ({"calls": 8, "seconds": 0.25}, {"in flight": 1})
+
+
+def test_a_report_that_comes_twice_counts_once(redis_url: str) -> None:
+    with closing(RedisStore(redis_url)) as store:
+        for _ in range(2):
+            store.add_counts("one", 1, {"calls": 3}, {})
+        assert store.counts()[0] == {"calls": 3}
+
+
+def test_names_without_end_are_not_counted_and_known_ones_still_are(redis_url: str) -> None:
+    with closing(RedisStore(redis_url)) as store:
+        store.add_counts("one", 1, {str(name): 1 for name in range(3_000)}, {})
+        store.add_counts("one", 2, {str(name): 1 for name in range(2_000, 6_000)}, {})
+        counted, _ = store.counts()
+    assert len(counted) == 5_000
+    assert sum(counted.values()) == 6_000
+
+
+def test_nothing_is_under_way_in_a_process_that_was_not_heard_of(redis_url: str) -> None:
+    with closing(RedisStore(redis_url)) as store, redis.Redis.from_url(redis_url) as client:
+        store.add_counts("dead", 1, {"calls": 3}, {"in flight": 2})
+        client.hset(PREFIX + "counting", "dead", f'[{time.time() - 60}, 1, {{"in flight": 2}}]')
+        assert store.counts() == ({"calls": 3}, {})
+        client.hset(PREFIX + "counting", "dead", f'[{time.time() - 7200}, 1, {{"in flight": 2}}]')
+        store.add_counts("alive", 1, {}, {})
+        assert client.hkeys(PREFIX + "counting") == [b"alive"]

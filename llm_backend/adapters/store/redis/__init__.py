@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from llm_backend.adapters.store import Kept, Project
+from llm_backend.adapters.store.redis.counts import RedisCounts
 from llm_backend.adapters.store.redis.runs import AT_ONCE, LEASE_SECONDS, RedisRuns, written_kept
 from llm_backend.adapters.store.redis.server import at, short, slices
 from llm_backend.core.wire import JSON
@@ -13,7 +14,7 @@ from llm_backend.core.wire import JSON
 _FIELDS = ("key", "prompt", "prompt_origin", "pinned", "extra_params", "hostname", "access_token", "updated")
 
 
-class RedisStore(RedisRuns):
+class RedisStore(RedisRuns, RedisCounts):
     """The shared home of the `Store` protocol. Open it in each process that uses it, after any fork."""
 
     def __init__(
