@@ -10,6 +10,7 @@ from typing import Any, get_args
 import click
 
 from llm_backend.cli.calling import Server, takes_server
+from llm_backend.cli.wording import plain, time_left
 from llm_backend.core.run import RunState
 from llm_backend.errors import Unreachable
 
@@ -33,13 +34,23 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for
 
 
 class _ListsByDefault(click.Group):
-    """`jobs` alone, or with flags only, is `jobs list`."""
+    """`jobs` alone, or with flags only, is `jobs list`. Flags may also stand before the command's word."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        asks_help = any(name in args for name in ctx.help_option_names)
-        if not asks_help and (not args or args[0].startswith("-")):
-            args = ["list", *args]
+        if not args or args[0] not in ctx.help_option_names:
+            flags = self._flags_in_front(args)
+            word = args[flags : flags + 1] or ["list"]
+            args = [*word, *args[:flags], *args[flags + 1 :]]
         return super().parse_args(ctx, args)
+
+    def _flags_in_front(self, args: Sequence[str]) -> int:
+        """How many words come before the command's, flags and their values."""
+        options = [param for each in self.commands.values() for param in each.params if isinstance(param, click.Option)]
+        take_values = {name for option in options if not option.is_flag for name in option.opts}
+        place = 0
+        while place < len(args) and args[place].startswith("-"):
+            place += 2 if args[place] in take_values else 1
+        return min(place, len(args))
 
 
 @click.group(cls=_ListsByDefault, short_help="Runs of a running server: list, show, watch, cancel, retry.")
@@ -243,7 +254,7 @@ def _follow_in_bars(looks: Iterator[Sequence[Job]]) -> dict[str, Job]:
 
 def _who(job: Job) -> str:
     name = "dataset" if job["source"] == "label" else f"project {job['project'].partition('.')[0]}"
-    return _plain(f"{job['id']} {name}")
+    return plain(f"{job['id']} {name}")
 
 
 def _counts(job: Job) -> str:
@@ -252,17 +263,13 @@ def _counts(job: Job) -> str:
 
 
 def _line(job: Job) -> str:
-    reason = f". {_plain(job['reason'])}" if job["reason"] else ""
+    reason = f". {plain(job['reason'])}" if job["reason"] else ""
     return f"{_who(job)} {_counts(job)}{reason}"
 
 
 def _left(job: Job) -> str:
     """The time that is left, where it is known."""
-    if job["eta"] is None:
-        return ""
-    minutes, seconds = divmod(round(job["eta"]), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return "" if job["eta"] is None else time_left(job["eta"])
 
 
 def _table(found: Sequence[Job]) -> list[str]:
@@ -275,7 +282,7 @@ def _row(job: Job) -> tuple[str, ...]:
     done = f"{job['done']}/{job['total']}"
     started = _moment(job["started"])
     told = (job["id"], job["project"], job["state"], done, str(job["failed"]), _left(job), started, job["version"])
-    return tuple(map(_plain, told))
+    return tuple(map(plain, told))
 
 
 def _told(job: Job) -> Iterator[str]:
@@ -292,13 +299,13 @@ def _told(job: Job) -> Iterator[str]:
         "Left": _left(job),
         "Spent": f"{job['calls']:,} calls, {job['prompt_tokens']:,} + {job['completion_tokens']:,} tokens",
     }
-    return (f"{name + ':':<10}{_plain(value)}" for name, value in lines.items() if value)
+    return (f"{name + ':':<10}{plain(value)}" for name, value in lines.items() if value)
 
 
 def _failures(job: Job, tasks: Sequence[Job]) -> Iterator[str]:
     if tasks:
         yield ""
-    yield from (f"Task {_plain(str(task['task']))}: {_plain(task['reason'])}" for task in tasks)
+    yield from (f"Task {plain(str(task['task']))}: {plain(task['reason'])}" for task in tasks)
     if (more := job["failed"] - len(tasks)) > 0:
         yield f"... and {more:,} more; --all shows them."
 
@@ -306,11 +313,6 @@ def _failures(job: Job, tasks: Sequence[Job]) -> Iterator[str]:
 def _moment(iso: str | None) -> str:
     """A point in time as a clock here shows it."""
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S") if iso else ""
-
-
-def _plain(text: str) -> str:
-    """A text in one line, without signs that a terminal obeys."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _print_json(told: Any) -> None:

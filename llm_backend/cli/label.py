@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llm_backend.cli.options import takes_settings
+from llm_backend.cli.wording import plain, time_left
 from llm_backend.core.chat import LLM
 from llm_backend.errors import BackendError, RequestError
 from llm_backend.interchange.tasks import (
@@ -309,10 +310,7 @@ class _Shown:
         left = self._total - progress.answered - progress.failed
         if not progress.asked or not left:
             return ""
-        minutes, seconds = divmod(round((time.monotonic() - self._began) * left / progress.asked), 60)
-        hours, minutes = divmod(minutes, 60)
-        known = f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-        return f"{known} left"
+        return f"{time_left((time.monotonic() - self._began) * left / progress.asked)} left"
 
 
 def _kept(job: Job) -> str:
@@ -327,7 +325,7 @@ def _summed_up(job: Job, found: Survey, version: str, progress: "Progress", summ
     )
     for reason, count in summary.reasons.most_common(_REASONS_TOLD):
         first = f"line {summary.first[reason]}" if count == 1 else f"first line {summary.first[reason]}"
-        yield f"  {_count(count, 'row')} ({first}): {_plain(reason)}"
+        yield f"  {_count(count, 'row')} ({first}): {plain(reason)}"
     if (more := len(summary.reasons) - _REASONS_TOLD) > 0:
         yield f"  ... and {_count(more, 'further reason')}; the output has them all."
     usage = progress.usage
@@ -347,8 +345,3 @@ def _how_to_go_on(summary: Summary) -> str:
 
 def _count(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _plain(text: str) -> str:
-    """A text in one line, without signs that a terminal obeys."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

@@ -97,6 +97,29 @@ def test_jobs_alone_lists_the_runs(tmp_path: Path) -> None:
         assert (told["id"], told["done"], told["failed"]) == (ident, 8, 2)
 
 
+def test_flags_may_stand_before_the_word_or_behind_it(tmp_path: Path) -> None:
+    with serving(ScriptedLLM(refuses_poison), tmp_path / "data") as host, listening(host) as here:
+        host.batch(*ten(2, 4))
+        url = f"http://127.0.0.1:{here.partition('=')[2]}"
+        ident = run_id(host)
+        row = say(here).stdout
+        assert ident in row
+        for words in (("list", "--url", url), ("--url", url, "list"), (f"--url={url}", "list"), ("--url", url)):
+            assert say(*words).stdout == row, words
+        running = ("--state", "running")
+        for words in (("--url", url, "list", *running), (*running, "--url", url, "list"), (*running, "--url", url)):
+            assert say(*words).stdout == "There is no run.\n", words
+        told = json.loads(say("--json", "--url", url, "show", ident).stdout)
+        assert (told["id"], len(told["tasks"])) == (ident, 2)
+
+
+@pytest.mark.parametrize("words", [("--nonsense",), ("--nonsense", "list"), ("--url",)], ids=" ".join)
+def test_a_wrong_flag_in_front_is_refused(words: tuple[str, ...]) -> None:
+    said = say(*words)
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert words[0] in said.stderr
+
+
 def test_show_tells_why_tasks_failed_in_words_that_no_terminal_obeys(tmp_path: Path) -> None:
     with serving(ScriptedLLM(refuses_poison), tmp_path / "data") as host, listening(host) as here:
         host.batch(*ten(2, 4))
