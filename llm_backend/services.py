@@ -224,7 +224,10 @@ def open_worker(settings: Settings, llm: LLM | None = None, counts: Counts | Non
 def _open_store(settings: Settings) -> Store:
     if settings.redis_url:
         return _open_redis(settings)
-    return SqliteStore(settings.data_path, keep_days=settings.keep_results_days)
+    try:
+        return SqliteStore(settings.data_path, keep_days=settings.keep_results_days)
+    except SettingsError as exc:
+        raise SettingsError(f"DATA_DIR: {exc.sentence}") from exc
 
 
 def _open_redis(settings: Settings) -> RedisStore:

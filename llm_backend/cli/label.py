@@ -193,12 +193,19 @@ def _refusals() -> Iterator[None]:
 @contextmanager
 def _opened(settings: Settings, job: Job, llm: LLM | None) -> Iterator["Services"]:
     """All that is needed, closed in the end. Where nothing could be begun, nothing is left behind."""
+    from llm_backend.adapters.store.folder import FolderInUse
     from llm_backend.services import open_for_dataset  # brings the SDK of the providers with it: only now
 
     new = not job.state.exists()
     try:
         with _refusals():
-            services = open_for_dataset(settings, job.state, llm)
+            try:
+                services = open_for_dataset(settings, job.state, llm)
+            except FolderInUse as exc:
+                raise RequestError(
+                    f"{job.state} is in use: process {exc.holder} labels into {job.output}, too. "
+                    "Wait until it has ended, or give another --output."
+                ) from exc
         try:
             yield services
         finally:

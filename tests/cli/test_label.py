@@ -232,10 +232,22 @@ def test_two_commands_on_one_output_are_refused() -> None:
     data = rows("good")
     services = open_for_dataset(Settings(api_key="k"), Path("out.json.state"), ScriptedLLM(tone))
     try:
-        with pytest.raises(ClickException, match="in use by another llm-backend"):
+        with pytest.raises(ClickException) as refused:
             labelled(ScriptedLLM(tone), data)
+        assert refused.value.message == (
+            f"out.json.state is in use: process {os.getpid()} labels into out.json, too. "
+            "Wait until it has ended, or give another --output."
+        )
+        assert Path("out.json.state").is_dir()
     finally:
         services.close()
+
+
+def test_a_folder_that_cannot_be_made_is_named_and_no_setting_is() -> None:
+    data = rows("good")
+    Path("out.json.state").write_text("a file of somebody else's")
+    with pytest.raises(ClickException, match=r'^".*/out\.json\.state" cannot be used \(File exists\): give a folder'):
+        labelled(ScriptedLLM(tone), data)
 
 
 def test_a_dataset_comes_in_parts_and_is_read_no_faster_than_it_is_asked() -> None:

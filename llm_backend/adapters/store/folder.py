@@ -13,6 +13,22 @@ from llm_backend.errors import SettingsError
 LOCK_NAME = "llm_backend.lock"
 
 
+class FolderInUse(SettingsError):
+    """Another process holds the folder.
+
+    Attributes:
+        holder: The number of that process, as it told; "unknown" where it did not.
+    """
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        super().__init__(
+            f'"{folder}" is in use by another llm-backend (process {holder}): '
+            "stop that one, or give this one a folder of its own."
+        )
+        self.folder = folder
+        self.holder = holder
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """This process's hold on a folder, until `release`."""
@@ -31,7 +47,8 @@ def claim(told: Path) -> Claim:
     A folder that was there keeps its mode, for it may serve others, too; our files in it are private all the same.
 
     Raises:
-        SettingsError: It is no folder, cannot be written to, or another process holds it.
+        SettingsError: It is no folder, or cannot be written to.
+        FolderInUse: Another process holds it.
     """
     folder = told.expanduser().absolute()
     try:
@@ -64,9 +81,7 @@ def private_file(path: Path) -> None:
 
 
 def unusable(path: Path, exc: OSError) -> SettingsError:
-    return SettingsError(
-        f'DATA_DIR: "{path}" cannot be used ({exc.strerror}): give a folder that this user may write to.'
-    )
+    return SettingsError(f'"{path}" cannot be used ({exc.strerror}): give a folder that this user may write to.')
 
 
 def _lock(folder: Path, descriptor: int) -> None:
@@ -74,10 +89,7 @@ def _lock(folder: Path, descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-        raise SettingsError(
-            f'DATA_DIR: "{folder}" is in use by another llm-backend (process {holder or "unknown"}): '
-            "stop that one, or give this one a folder of its own."
-        ) from exc
+        raise FolderInUse(folder, holder or "unknown") from exc
     except OSError as exc:
         raise unusable(folder, exc) from exc
     try:

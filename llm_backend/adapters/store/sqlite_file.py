@@ -197,11 +197,11 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: tuple[tuple[
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(migrations):
         raise SettingsError(
-            f'DATA_DIR: "{path}" was written by a newer llm-backend (schema version {version}; this one knows '
+            f'"{path}" was written by a newer llm-backend (schema version {version}; this one knows '
             f"{len(migrations)}): install that release again, or move the file away to start afresh."
         )
     if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise SettingsError(f'DATA_DIR: "{path}" holds the tables of another program: move it away, and start again.')
+        raise SettingsError(f'"{path}" holds the tables of another program: move it away, and start again.')
     for reached, statements in enumerate(migrations[version:], start=version + 1):
         with transaction(connection):
             for statement in statements:
@@ -223,14 +223,14 @@ def told(path: Path) -> Iterator[None]:
 def _sentence(exc: sqlite3.Error, path: Path) -> BackendError | None:
     match getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:  # the upper bits only refine it
         case sqlite3.SQLITE_FULL:
-            return StoreError(f'The disk that holds "{path}" is full: make room there, or give a DATA_DIR elsewhere.')
+            return StoreError(f'The disk that holds "{path}" is full: make room there, or give a folder elsewhere.')
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreError(f'"{path}" is locked by another program: end what has it open, and try again.')
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return StoreError(f'"{path}" cannot be read and written ({exc}): look at its disk and its owner.')
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return SettingsError(
-                f'DATA_DIR: "{path}" is damaged, or no database at all ({exc}): move it away, together with the files '
+                f'"{path}" is damaged, or no database at all ({exc}): move it away, together with the files '
                 "beside it whose names begin in the same way, and start again."
             )
     return None
