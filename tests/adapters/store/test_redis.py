@@ -291,7 +291,7 @@ def test_short_absence_is_not_noticed(own_redis: RedisServer) -> None:
 def test_full_memory_is_a_sentence_and_changes_nothing(own_redis: RedisServer) -> None:
     with closing(RedisStore(own_redis.url)) as store, client_of(own_redis.url) as client:
         store.add_run(Run("r", SPEC, "queued"), tasks(2))
-        client.config_set("maxmemory", "1mb")  # less than an empty Redis takes
+        client.config_set("maxmemory", 1)  # less than an empty Redis takes, of whatever release
         for attempt in (
             lambda: store.settle("r", [done("t0")]),
             lambda: store.save_prompt(KEY, "Classify", "submitted"),
