@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from llm_backend.adapters.host import Host
-from llm_backend.adapters.limits import Limits
+from llm_backend.adapters.limits import Limits, Spent
 from llm_backend.adapters.media import Media
 from llm_backend.adapters.providers import Endpoint, Observer, connect
 from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.runs.local import LocalEngine
-from llm_backend.adapters.runs.rq import Headcount, RqEngine, RqWorker
+from llm_backend.adapters.runs.rq import Headcount, Hearing, RqEngine, RqWorker, Spending
 from llm_backend.adapters.store import Store
 from llm_backend.adapters.store.redis import RedisStore
 from llm_backend.adapters.store.sqlite import SqliteStore
@@ -75,6 +75,7 @@ class Connections:
         own: LLM | None = None,
         observer: Observer | None = None,
         processes: Callable[[], int] = lambda: 1,
+        spent: Spent | None = None,
         most: int = 32,
     ) -> None:
         """
@@ -82,10 +83,13 @@ class Connections:
             own: The server's model, where it is not the one of the settings (a demo's stand-in, a test's script).
             observer: Told of every request to a provider.
             processes: How many processes share the places for calls and the provider's rate now.
+            spent: Is told what interactive calls take of the known rates, in requests and tokens.
             most: Projects' own connections kept; the one longest unused gives way, and ends with its last call.
         """
         self._settings = settings
-        self._limits = Limits(settings.llm_concurrency, rpm=settings.rpm, tpm=settings.tpm, processes=processes)
+        self._limits = Limits(
+            settings.llm_concurrency, rpm=settings.rpm, tpm=settings.tpm, processes=processes, spent=spent
+        )
         self._observer = observer
         self._own = own or self._connect(Endpoint.from_settings(settings))
         self._others: OrderedDict[ProviderOverride, LLM] = OrderedDict()
@@ -96,6 +100,10 @@ class Connections:
     def window(self) -> int:
         """How many tasks to ask at once: a few more than this process has places, so that the next are ready."""
         return self._limits.share + self._limits.share // 4 + 1
+
+    def spent_elsewhere(self, requests: int, tokens: float) -> None:
+        """Another process took this of the known rates. Called on the event loop."""
+        self._limits.spent_elsewhere(requests, tokens)
 
     def llm(self, override: ProviderOverride | None) -> LLM:
         """The model that carries a project's chat.
@@ -167,8 +175,9 @@ def open_services(
     Raises:
         SettingsError: The data folder cannot be used, or a provider cannot be set up.
     """
-    connections = Connections(settings, llm, counts)
     embedded = store is not None or not settings.redis_url
+    spending = None if embedded else Spending(settings.redis_url)
+    connections = Connections(settings, llm, counts, spent=spending.spent if spending else None)
     store = store or _open_store(settings)
     host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
     media = Media(settings, host)
@@ -183,7 +192,7 @@ def open_services(
     backend = Backend(settings, store, connections, projects, engine, pushing, media.fetch, counts)
     loop = Loop()
     loop.run(_recover(engine, backend))
-    closing = (engine, pushing, targets, media, *((host,) if host else ()))
+    closing = (engine, pushing, targets, media, *(part for part in (host, spending) if part))
     return Services(settings, backend, store, connections, loop, closing)
 
 
@@ -217,8 +226,12 @@ def open_worker(settings: Settings, llm: LLM | None = None, counts: Counts | Non
     host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
     media = Media(settings, host)
     work = Asker(settings, Projects(settings, store, connections, texts()), media.fetch, counts).ask
+    hearing = Hearing(settings.redis_url, connections.spent_elsewhere)
     worker = RqWorker(settings.redis_url, store, work, lambda: connections.window, headcount=headcount)
-    return WorkerServices(worker, store, connections, Loop(), (media, *((host,) if host else ())))
+    loop = Loop()
+    if settings.rpm or settings.tpm:
+        loop.run(hearing.listen())
+    return WorkerServices(worker, store, connections, loop, (hearing, media, *((host,) if host else ())))
 
 
 def _open_store(settings: Settings) -> Store:

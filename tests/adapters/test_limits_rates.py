@@ -284,6 +284,54 @@ def test_rates_are_of_gates_that_they_speak_of() -> None:
     virtual_time.run(inside())
 
 
+def test_workers_make_room_for_interactive_calls_of_another_process() -> None:
+    """Fifty calls a second, of which a person at a server takes a fifth: what workers and server send keeps to it."""
+
+    async def inside() -> None:
+        asking = Asking(bucket(50, 10), workers=4, rpm=50 * 60)
+
+        def elsewhere(requests: int, tokens: float) -> None:
+            for limits in asking.limits:
+                limits.spent_elsewhere(requests, tokens)
+
+        person = Asking(asking._responder, rpm=50 * 60, spent=elsewhere)
+        batch = asyncio.create_task(asking.tasks(400))
+        for _ in range(100):
+            await person.task(lane="interactive")
+            await asyncio.sleep(0)
+        took = await batch
+        assert asking.refused + person.refused <= 0.02 * 500
+        assert took == pytest.approx(500 / 50, abs=1.5)
+
+    virtual_time.run(inside())
+
+
+def test_tokens_of_interactive_calls_are_told_as_they_are_counted() -> None:
+    told: list[tuple[int, float]] = []
+
+    async def inside() -> None:
+        asking = Asking(lambda request, n_th: says("yes"), tpm=60_000, spent=lambda *spent: told.append(spent))
+        await asking.task(size=400, tokens=900)
+        assert told == []
+        await asking.task(lane="interactive", size=400, tokens=900)
+
+    virtual_time.run(inside())
+    assert sum(requests for requests, _ in told) == 1
+    assert sum(tokens for _, tokens in told) == 900
+
+
+def test_nothing_is_told_of_where_no_rate_is_known() -> None:
+    told: list[tuple[int, float]] = []
+
+    async def inside() -> None:
+        await Asking(lambda request, n_th: says("yes"), spent=lambda *spent: told.append(spent)).task(
+            lane="interactive"
+        )
+
+    virtual_time.run(inside())
+    assert told == []
+
+
 def test_a_bucket_that_is_told_empties_evenly() -> None:
     """A minute's allowance at once, and the provider says what is left of it: no refusals, and no stop at its end."""
 

@@ -1,11 +1,6 @@
 """`llm-backend worker` as a process; what becomes of runs when it dies: tests/adapters/runs/test_rq_faults.py."""
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,23 +8,7 @@ import pytest
 from tests.support.redis_server import free_port, redis_url  # noqa: F401 - a fixture
 from tests.support.serving import serving, task
 from tests.support.stub_model import StubModel
-
-
-@contextmanager
-def worker(folder: Path, **settings: str) -> "Iterator[subprocess.Popen[str]]":
-    """The command in an empty folder, with these settings alone."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "llm_backend", "worker"],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), **settings},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+from tests.support.worker import worker
 
 
 def test_it_answers_what_a_server_was_asked_and_ends_when_told(redis_url: str, tmp_path: Path) -> None:  # noqa: F811

@@ -1,37 +1,21 @@
 """What does Prometheus read of worker processes, which may be on other machines, and may die?"""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from llm_backend.core.chat import Usage
 from llm_backend.errors import StoreError
 from llm_backend.metrics import Metrics, reporting
 from tests.support.redis_server import RedisServer, own_redis, redis_url
-from tests.support.serve import ROOT, until
+from tests.support.serve import until
 from tests.support.serving import Caller, serving, task
 from tests.support.stub_model import StubModel
+from tests.support.worker import worker
 from tests.web.test_metrics import samples, told
 
 __all__ = ["own_redis", "redis_url"]  # fixtures
 
 WORKERS = 'process="workers"'
-
-
-@contextmanager
-def worker(folder: Path, model: StubModel, redis: str) -> "Iterator[subprocess.Popen[bytes]]":
-    """`llm-backend worker` on what might be another machine."""
-    settings = {"REDIS_URL": redis, "OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "test-key"}
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings}
-    command = [sys.executable, "-m", "llm_backend", "worker"]
-    with subprocess.Popen(command, cwd=folder, env=environ, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
 
 
 def answered(host: Caller) -> float:
@@ -41,16 +25,19 @@ def answered(host: Caller) -> float:
 def test_what_workers_count_is_told_by_the_server_and_outlives_them(redis_url: str, tmp_path: Path) -> None:
     with StubModel() as model:
         settings = {"redis_url": redis_url, "base_url": model.base_url, "batch_deadline": 30.0}
+        its = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "test-key"}
         with serving(None, tmp_path, **settings) as host:
-            with worker(tmp_path, model, redis_url) as one, worker(tmp_path, model, redis_url):
+            with worker(tmp_path, **its) as one, worker(tmp_path, **its):
                 assert all(host.batch(*(task(number, f"text {number}") for number in range(100))))
                 until(lambda: answered(host) == 100, 20, lambda: told(host))
                 found = told(host)
                 one.kill()
                 one.wait()
                 assert answered(host) == 100
-            with worker(tmp_path, model, redis_url):
+            with worker(tmp_path, **its) as three:
                 assert all(host.batch(*(task(number, f"text {number}") for number in range(100, 120))))
+                three.terminate()
+                three.wait(20)
             assert answered(host) == len(model.asked) == 120
             last = told(host)
     assert found[f'tasks_total{{lane="batch",{WORKERS}}}'] == 100

@@ -5,6 +5,6 @@
 """
 
 from llm_backend.adapters.limits.gate import Gate
-from llm_backend.adapters.limits.places import Limits, Place
+from llm_backend.adapters.limits.places import Limits, Place, Spent
 
-__all__ = ["Gate", "Limits", "Place"]
+__all__ = ["Gate", "Limits", "Place", "Spent"]

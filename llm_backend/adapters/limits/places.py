@@ -11,6 +11,9 @@ from llm_backend.adapters.limits.gate import Gate
 from llm_backend.adapters.limits.rates import Meter
 from llm_backend.core.chat import Lane
 
+Spent = Callable[[int, float], None]
+"""Is told of requests and tokens that a known rate was charged with. Quick, and raises nothing."""
+
 _Ticket = asyncio.Future[None]
 _Queue = deque[tuple["Place", _Ticket]]
 
@@ -37,6 +40,7 @@ class Limits:
         rpm: int = 0,
         tpm: int = 0,
         processes: Callable[[], int] = lambda: 1,
+        spent: Spent | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -45,6 +49,7 @@ class Limits:
             rpm: Requests per minute that the provider is known to allow, tries included; 0: not known.
             tpm: The same for tokens.
             processes: How many processes ask models now, this one included. Asked often: it answers from memory.
+            spent: Is told what interactive calls take of the known rates: they keep to no part.
         """
         self.concurrency = concurrency
         self.in_flight = 0
@@ -52,6 +57,7 @@ class Limits:
         self._rpm, self._tpm = rpm, tpm
         self._requests, self._tokens = Meter(), Meter()
         self._processes = processes
+        self._spent = spent
         self._clock = clock
         self._sleep = sleep
         self._open = Gate()
@@ -92,6 +98,14 @@ class Limits:
         """Seconds for which no batch call may go."""
         return max(0.0, gate.paused_until - self._clock())
 
+    def spent_elsewhere(self, requests: int, tokens: float) -> None:
+        """A process that keeps to no part of the known rates took this of them: all the others make room."""
+        now = self._clock()
+        if self._rpm and requests:
+            self._requests.charge(now, requests * 60 / self._rpm)
+        if self._tpm and tokens:
+            self._tokens.charge(now, tokens * 60 / self._tpm)
+
     async def _take(self, place: "Place") -> None:
         gate, now = place.gate, self._clock()
         # What waits although there is a free place waits for a gate: it may be overtaken by whoever has another one.
@@ -125,9 +139,15 @@ class Limits:
             if self._tpm:
                 place.tokens = place.gate.expected_tokens(place.size)
                 self._charge_tokens(now, place.tokens)
+            if self._rpm or self._tpm:
+                self._tell(place, 1, place.tokens)
 
     def _charge_tokens(self, now: float, tokens: float) -> None:
         self._tokens.charge(now, tokens * 60 / self._tpm * self.processes)
+
+    def _tell(self, place: "Place", requests: int, tokens: float) -> None:
+        if self._spent is not None and place.lane == "interactive":
+            self._spent(requests, tokens)
 
     def _give_back(self, place: "Place") -> None:
         self.in_flight -= 1
@@ -230,5 +250,7 @@ class Place:
 
     def _recharge(self, tokens: int) -> None:
         if self.tokens:
-            self._limits._charge_tokens(self._limits._clock(), tokens - self.tokens)
+            more = tokens - self.tokens
+            self._limits._charge_tokens(self._limits._clock(), more)
+            self._limits._tell(self, 0, more)
             self.tokens = float(tokens)

@@ -12,6 +12,7 @@ jobs, their registries, heartbeats, retries and the list of workers are RQ's, an
 from llm_backend.adapters.runs.rq.engine import RqEngine
 from llm_backend.adapters.runs.rq.jobs import Pace
 from llm_backend.adapters.runs.rq.presence import Headcount
+from llm_backend.adapters.runs.rq.spending import Hearing, Spending
 from llm_backend.adapters.runs.rq.worker import RqWorker
 
-__all__ = ["Headcount", "Pace", "RqEngine", "RqWorker"]
+__all__ = ["Headcount", "Hearing", "Pace", "RqEngine", "RqWorker", "Spending"]

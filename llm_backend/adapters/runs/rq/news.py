@@ -1,4 +1,4 @@
-"""Who is told what by other processes? What was settled, and which runs stopped, on Redis's channels."""
+"""Who is told what by other processes? What was settled, which runs stopped, what was spent, on Redis's channels."""
 
 import json
 import logging
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 SETTLED = "llm_backend:settled"
 STOPPED = "llm_backend:stopped"
+SPENT = "llm_backend:spent"
 
 _RETRY_SECONDS = 0.5
 
@@ -26,6 +27,10 @@ def tell_settled(pipe: Pipeline, project: str, version: str, digests: Sequence[s
 
 def tell_stopped(redis: Redis, run_id: str) -> None:
     redis.publish(STOPPED, json.dumps(run_id))
+
+
+def tell_spent(redis: Redis, requests: int, tokens: float) -> None:
+    redis.publish(SPENT, json.dumps([requests, tokens]))
 
 
 class Listener:
