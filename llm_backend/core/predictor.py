@@ -1,7 +1,6 @@
 """Task + plan + model → outcome, one repair round included."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,7 +8,7 @@ from functools import cached_property
 from llm_backend.core.answers import Reading
 from llm_backend.core.chat import LLM, Call, Completion, ImagePart, Lane, Message, Part, TextPart, Usage
 from llm_backend.core.controls import Unfillable, bind, hidden, shown_regions
-from llm_backend.core.controls.base import Control
+from llm_backend.core.controls.base import Control, keys_for
 from llm_backend.core.forms import Form, make_form, title
 from llm_backend.core.inputs import Fetch, Inputs, fetched, read
 from llm_backend.core.labeling import LabelingConfig
@@ -45,13 +44,8 @@ class Plan:
 
     @cached_property
     def keys(self) -> Mapping[str, str]:
-        """The JSON key of each control, by its name: letters, digits and `_`, which every server takes."""
-        keys: dict[str, str] = {}
-        for number, control in enumerate(self.controls, 1):
-            key = re.sub(r"[^A-Za-z0-9_]", "_", control.name)[:64]
-            usable = re.match(r"[A-Za-z]", key) and key not in keys.values()
-            keys[control.name] = key if usable else f"c{number}_"
-        return keys
+        """The JSON key of each control, by its name."""
+        return keys_for(control.name for control in self.controls)
 
     @cached_property
     def instruction(self) -> str:

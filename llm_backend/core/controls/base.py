@@ -1,8 +1,10 @@
 """What do we ask for a tag, how does its answer become a region, and back? The part that all controls share."""
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any, ClassVar
 
 from llm_backend.core.inputs import Inputs
@@ -117,6 +119,17 @@ class Control(ABC):
 
 def _unanswered(answer: JSON) -> bool:
     return answer is None or answer == [] or (isinstance(answer, str) and not answer.strip())
+
+
+def keys_for(names: Iterable[str]) -> dict[str, str]:
+    """A JSON key for each name, by letters, digits and `_`, which every server takes; no two are alike."""
+    keys: dict[str, str] = {}
+    for number, name in enumerate(names, 1):
+        key = re.sub(r"[^A-Za-z0-9_]", "_", name)[:64]
+        taken = keys.values()
+        usable = re.match(r"[A-Za-z]", key) and key not in taken
+        keys[name] = key if usable else next(free for n in count(number) if (free := f"c{n}_") not in taken)
+    return keys
 
 
 def shown(answer: JSON, most: int = 80) -> str:
