@@ -41,7 +41,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of a List; `id` as text, as results spell it."""
+    """One entry of a List; `id` as results spell it, "" where the task gives none."""
 
     id: str
     text: str
@@ -215,19 +215,26 @@ def _see_paragraphs(blank: Seen, source: Source, value: JSON, task: TaskId | Non
 
 
 def _see_list(blank: Seen, source: Source, value: JSON, task: TaskId | None) -> Seen:
-    value = _from_json_text(value)
-    if not isinstance(value, list):
-        return replace(blank, text=as_text(value))
-    items = tuple(_item(entry, index) for index, entry in enumerate(value))
-    return replace(blank, text="\n".join(f"[{item.id}] {item.text}" for item in items), items=items)
+    entries = _from_json_text(value)
+    if not isinstance(entries, list):
+        return replace(blank, text=as_text(entries))
+    items = tuple(map(_item, entries))
+    text = "\n".join(f"[{item.id or index}] {item.text}" for index, item in enumerate(items))
+    # Of a list that is given as text the editor shows no items.
+    return replace(blank, text=text, items=items if isinstance(value, list) else ())
 
 
-def _item(entry: JSON, index: int) -> Item:
+def _item(entry: JSON) -> Item:
     if not isinstance(entry, Mapping):
-        return Item(str(index), as_text(entry))
+        return Item("", as_text(entry))
     words = [as_text(entry.get("title")), as_text(entry.get("body")), readable_text(as_text(entry.get("html")))]
-    ident = entry.get("id")
-    return Item(str(index if ident is None else ident), "\n".join(word for word in words if word))
+    return Item(_ident(entry.get("id")), "\n".join(word for word in words if word))
+
+
+def _ident(ident: JSON) -> str:
+    """An item's id as the editor writes it: whole numbers without a point."""
+    whole = isinstance(ident, float) and ident.is_integer()
+    return as_text(int(ident) if whole else ident)
 
 
 def _see_table(blank: Seen, source: Source, value: JSON, task: TaskId | None) -> Seen:

@@ -56,18 +56,20 @@ def references(value: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An option of Choices, Taxonomy or a label control.
+    """An option of Choices, Taxonomy or a label control, or a Bucket.
 
     Attributes:
         value: What the annotator reads and the model is offered.
         alias: What stands in results in its place, if given.
-        hint: What else is known of it: its hint, or the words of its `html`.
+        hint: What else is known of it: its hint, the words of its `html`, or its title.
+        default: Whether all items begin there (Bucket).
     """
 
     value: str
     alias: str | None = None
     hint: str = ""
     children: tuple["Choice", ...] = ()
+    default: bool = False
 
     @property
     def result(self) -> str:
@@ -296,8 +298,10 @@ def _choices(element: Element) -> Iterator[Choice]:
             shown = readable_text(attrs.get("html", ""))
             value = name or own_text(child) or shown
             if value:
-                hint = "; ".join(part for part in (attrs.get("hint", "").strip(), shown) if part and part != value)
-                yield Choice(value, attrs.get("alias"), hint, tuple(_choices(child)))
+                hints = (attrs.get("hint", "").strip(), shown, attrs.get("title", "").strip())
+                hint = "; ".join(part for part in hints if part and part != value)
+                default = attrs.get("default", "").strip().lower() == "true"
+                yield Choice(value, attrs.get("alias"), hint, tuple(_choices(child)), default)
         elif tag:
             yield from _choices(child)
 

@@ -155,7 +155,8 @@ def _array(schema: Mapping[str, JSON], asked: _Asked, variant: int) -> JSON:
     scores = {label: _fit(label, items["enum"], asked) for label in items["enum"]}
     found = [label for label in items["enum"] if scores[label] >= max(scores.values()) * 0.6 and scores[label] > 0]
     chosen = found[: min(int(schema.get("maxItems", 2)), 2)]
-    return chosen or items["enum"][: int(schema.get("minItems", 0))]
+    others = [label for label in items["enum"] if label not in chosen]
+    return chosen + others[: max(int(schema.get("minItems", 0)) - len(chosen), 0)]
 
 
 def _pick(labels: Sequence[JSON], asked: _Asked) -> JSON:

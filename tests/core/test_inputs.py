@@ -195,18 +195,24 @@ def test_a_chat_has_roles_and_contents() -> None:
     ("entry", "item"),
     [
         pytest.param({"id": 7, "body": "b"}, Item("7", "b"), id="whole number as id"),
+        pytest.param({"id": 7.0, "body": "b"}, Item("7", "b"), id="whole number with a point as id"),
         pytest.param({"id": 0, "title": "t", "body": "b"}, Item("0", "t\nb"), id="zero as id"),
         pytest.param({"id": "x", "html": "<b>h</b>"}, Item("x", "h"), id="html"),
-        pytest.param({"body": "b"}, Item("0", "b"), id="no id"),
+        pytest.param({"body": "b"}, Item("", "b"), id="no id"),
         pytest.param({"id": "x"}, Item("x", ""), id="no words"),
-        pytest.param("words", Item("0", "words"), id="text"),
+        pytest.param("words", Item("", "words"), id="text"),
         pytest.param({"id": "x", "title": 5, "body": ["a", "b"]}, Item("x", "5\na\nb"), id="values that are no text"),
     ],
 )
 def test_a_list_shows_its_items_by_id(entry: Any, item: Item) -> None:
     seen = see("List", [entry])
     assert seen.items == (item,)
-    assert seen.text == f"[{item.id}] {item.text}"
+    assert seen.text == f"[{item.id or 0}] {item.text}"
+
+
+def test_a_list_that_is_given_as_text_is_read_but_the_editor_shows_no_items_of_it() -> None:
+    seen = see("List", '[{"id": "x", "body": "b"}]')
+    assert (seen.text, seen.items) == ("[x] b", ())
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ STARS = {"type": "integer", "minimum": 1, "maximum": 5}
         pytest.param({"type": "string", "enum": ["left", "right"]}, id="pairwise"),
         pytest.param(SARCASTIC, id="several-labels"),
         pytest.param({**SARCASTIC, "minItems": 1, "maxItems": 1}, id="exactly-one-of-several"),
+        pytest.param({**SARCASTIC, "minItems": 2, "maxItems": 2, "uniqueItems": True}, id="all-in-order"),
         pytest.param(STARS, id="stars"),
         pytest.param({"type": "number", "minimum": 0.5}, id="number-from-a-half"),
         pytest.param({"type": "number", "maximum": -3}, id="number-below"),

@@ -27,6 +27,7 @@ _HOW_FILLED = {
     "Number": "`min`, `max`, `step`",
     "DateTime": "`only`, `format`, `min`, `max`",
     "Pairwise": "left or right; null is undecided",
+    "Ranker": "all items of a `List`, best first; or sorted into `Bucket`s. Items need ids of their own",
 }
 
 

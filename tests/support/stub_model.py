@@ -354,7 +354,11 @@ def _option(options: Sequence[JSON], question: _Question) -> JSON:
 
 
 def _object(schema: JSON, question: _Question, key: str) -> JSON:
-    return {name: _value(part, question, name) for name, part in schema.get("properties", {}).items()}
+    parts = schema.get("properties", {})
+    buckets = [part["items"]["enum"] for part in parts.values() if "enum" in part.get("items", ())]
+    if len(buckets) > 1 and len(buckets) == len(parts) and buckets.count(buckets[0]) == len(buckets):
+        return {name: buckets[0][place :: len(parts)] for place, name in enumerate(parts)}  # each item once
+    return {name: _value(part, question, name) for name, part in parts.items()}
 
 
 def _array(schema: JSON, question: _Question, key: str) -> JSON:

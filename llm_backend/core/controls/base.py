@@ -102,9 +102,9 @@ class Control(ABC):
         return made
 
     def question(self, inputs: Inputs) -> JSON:
-        """`schema`, open to null where the control may stay empty."""
+        """`schema`, open to null where the control may stay empty and no empty list says so."""
         schema = self.schema(inputs)
-        if self.required or schema.get("type") == "array":
+        if self.required or (schema.get("type") == "array" and "minItems" not in schema):
             return schema
         return {"anyOf": [schema, {"type": "null"}]}
 

@@ -16,8 +16,13 @@ from llm_backend.core.wire import JSON, Region
 from llm_backend.errors import AnswerError
 from tests.support.validator import complaints, templates
 
-OBJECTS = '<Text name="text" value="$text"/><Text name="second" value="$text"/>'
-DATA = {"text": "Some words.", "options": [{"value": "Drei", "alias": "3"}, {"value": "Vier 🚀"}]}
+OBJECTS = '<Text name="text" value="$text"/><Text name="second" value="$text"/><List name="list" value="$items"/>'
+DATA = {
+    "text": "Some words.",
+    "options": [{"value": "Drei", "alias": "3"}, {"value": "Vier 🚀"}],
+    "items": [{"id": 7, "body": "seven"}, {"id": "seven ✨", "body": "7"}, {"id": "__proto__", "title": "none"}],
+}
+IDS = ["7", "seven ✨", "__proto__"]
 ODD = [
     "a, b",
     "a/b",
@@ -61,6 +66,15 @@ CANONICAL: dict[str, list[JSON]] = {
     '<DateTime name="c" toName="text" only="year"/>': ["2000", "2024"],
     '<DateTime name="c" toName="text" only="month,year" format="%B %Y"/>': ["2024-02"],
     '<Pairwise name="c" toName="text,second"/>': ["left", "right"],
+    '<Ranker name="c" toName="list"/>': [IDS, IDS[::-1]],
+    '<Ranker name="c" toName="list"><Bucket name="a"/><Bucket name="b"/></Ranker>': [
+        {"a": ["7"], "b": []},
+        {"a": [], "b": IDS[::-1]},
+    ],
+    '<Ranker name="c" toName="list"><Bucket name="a" default="true"/><Bucket name="schön gut"/></Ranker>': [
+        {"a": IDS, "sch_n_gut": []},
+        {"a": ["7"], "sch_n_gut": ["__proto__", "seven ✨"]},
+    ],
 }
 CASES = [
     pytest.param(tag, answer, id=f"{tag[:60]}-{number}")
@@ -130,13 +144,15 @@ def test_every_offered_label_is_taken_for_itself(tag: str) -> None:
 
 def parts(schema: JSON) -> Iterator[dict[str, Any]]:
     yield schema
-    for below in (*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else ())):
+    fields = schema.get("properties", {}).values()
+    for below in (*schema.get("anyOf", ()), *fields, *([schema["items"]] if "items" in schema else ())):
         yield from parts(below)
 
 
 # Answers that come near the truth are as telling as nonsense.
 WORDS = sorted({word for answers in CANONICAL.values() for word in json.dumps(answers, ensure_ascii=False).split('"')})
 NEAR = [*WORDS, *(word.upper() for word in WORDS), *(f" {word} " for word in WORDS), "a", "b / c", "d", "3", "left "]
+KEYS = ["a", "b", "schön gut", "sch_n_gut", "_", "c", ""]
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
@@ -150,7 +166,7 @@ LEAVES = st.one_of(
 )
 ANSWERS = st.recursive(
     LEAVES,
-    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(max_size=3), below, max_size=2),
+    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.sampled_from(KEYS), below, max_size=2),
     max_leaves=8,
 )
 
@@ -164,7 +180,7 @@ def test_any_answer_makes_a_region_that_the_config_allows_or_is_refused(tag: str
     if not made:
         return
     (region,) = made
-    assert (region.from_name, region.to_name, region.type) == ("c", "text", control.output.type)
+    assert (region.from_name, region.to_name, region.type) == ("c", control.to_name, control.output.type)
     assert allowed(tag, control, dict(region.value))
     json.dumps(region.to_json(), allow_nan=False).encode("utf-8")
     told = control.encode(made, inputs)
@@ -193,6 +209,11 @@ def allowed(tag: str, control: Control, value: dict[str, JSON]) -> bool:
         return isinstance(held, list) and all(type(text) is str and text.strip() for text in held)
     if key == "rating":
         return type(held) is int and 1 <= held <= 3
+    if key == "ranker":
+        placed = [ident for ids in held.values() for ident in ids]
+        columns = [bucket.value for bucket in control.output.choices] or ["c"]
+        most = sorted(placed) == sorted(IDS) if columns == ["c"] or "default" in tag else set(placed) <= set(IDS)
+        return list(held) == columns and most and len(placed) == len(set(placed))
     if key == "number":
         low, high = float(attrs.get("min", "-inf")), float(attrs.get("max", "inf"))
         return type(held) in (int, float) and low <= held <= high

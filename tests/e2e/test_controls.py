@@ -1,0 +1,42 @@
+"""What the editor shows of the controls whose results have a shape of their own."""
+
+from pathlib import Path
+
+from llm_backend.core.wire import JSON
+from tests.support.browser import Editor
+from tests.support.lab import Lab, fills
+
+RANKERS = """
+<View>
+  <List name="answers" value="$items" title="All"/>
+  <Ranker name="order" toName="answers"/>
+  <List name="results" value="$items" title="Results"/>
+  <Ranker name="pick" toName="results"><Bucket name="very good" title="Good"/><Bucket name="bad"/></Ranker>
+  <List name="pages" value="$items" title="Pages"/>
+  <Ranker name="sort" toName="pages"><Bucket name="left" default="true"/><Bucket name="right"/></Ranker>
+</View>"""
+ITEMS = [{"id": "a", "title": "One"}, {"id": 2, "title": "Two"}, {"id": "c c", "title": "Three"}]
+_COLUMNS = """() => [...document.querySelectorAll(".htx-ranker-column")].map(
+  column => [...column.querySelectorAll(".htx-ranker-item")].map(item => item.innerText.trim().split("\\n").pop())
+)"""
+
+
+def test_items_stand_in_the_order_and_the_buckets_that_the_model_gave(lab: Lab, editor: Editor, shots: Path) -> None:
+    lab.stub.responder = fills(
+        order=["c c", "2", "a"],
+        pick={"very_good": ["2"], "bad": []},
+        sort={"left": ["c c", "a"], "right": ["2"]},
+    )
+    project, (task,) = lab.project("rankers", RANKERS, [{"items": ITEMS}], opens=True)
+
+    editor.open(project, task)
+
+    held: JSON = editor.wait_for_region("sort")["value"]
+    assert held == {"ranker": {"left": ["c c", "a"], "right": ["2"]}}
+    editor.page.locator(".htx-ranker-item").nth(8).wait_for()
+    assert editor.page.evaluate(_COLUMNS) == [
+        *[["c c", "2", "a"]],
+        *[["a", "c c"], ["2"], []],  # what is in no bucket stands in the list, which comes first
+        *[["c c", "a"], ["2"]],
+    ]
+    editor.screenshot(shots / "rankers.png")
