@@ -25,6 +25,7 @@ Every error that a person may read is a sentence: what was found, what was expec
 `lasting` says whether asking again for the same thing must fail the same way.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -125,7 +126,15 @@ class PromptError(TaskError):
 
 
 class AnswerError(TaskError):
-    """An answer that a control cannot take. The sentence quotes it, which may echo the task."""
+    """An answer that a control cannot take. The sentence quotes it, which may echo the task.
+
+    Attributes:
+        made: The regions of those parts of the answer that can be taken (`core.wire.Region`s), where it has parts.
+    """
+
+    def __init__(self, sentence: str, made: Sequence[Any] = ()) -> None:
+        super().__init__(sentence)
+        self.made = tuple(made)
 
     @property
     def logged(self) -> str:

@@ -105,16 +105,18 @@ class Reading:
         self._wanted = wanted
         self._plain = plain
         self._made: dict[str, list[Region]] = {}
+        self._partly: dict[str, list[Region]] = {}
         self._entries: dict[str, list[str]] = {}
 
     @property
     def regions(self) -> list[Region]:
-        """In the order of the form."""
-        return [region for key in self.asked for region in self._made.get(key, ())]
+        """In the order of the form; of an answer that is partly at fault, the part that is not."""
+        return [region for key in self.asked for region in self._made.get(key, self._partly.get(key, ()))]
 
     def take(self, completion: Completion) -> None:
         """Read every text of a completion; after the first time, only for the controls that were at fault."""
         due = list(self.faults or self.asked)
+        earlier, self._partly = self._partly, {}
         faults: dict[str, str] = {}
         for index, text in enumerate(completion.texts):
             try:
@@ -126,10 +128,27 @@ class Reading:
                 if fault := self._take_answer(key, answered):
                     faults.setdefault(key, fault)
         self.faults = {key: faults[key] for key in due if key not in self._made and key in faults}
+        self._keep_parts(earlier)
+        self._unlink()
 
     def excuse(self, hidden: Collection[str]) -> None:
         """Drop the faults of controls that the form does not show, given the other answers."""
         self.faults = {key: fault for key, fault in self.faults.items() if self.asked[key].name not in hidden}
+
+    def _keep_parts(self, earlier: Mapping[str, list[Region]]) -> None:
+        """Fall back on the good part of an earlier answer; not where others refer to its regions by number."""
+        for key in self.faults:
+            if key in earlier and not (self.asked[key].linked or self.asked[key].links):
+                self._partly.setdefault(key, earlier[key])
+
+    def _unlink(self) -> None:
+        """Ask for links again with the regions that they link: their numbers may come to mean others."""
+        if not any(self.asked[key].linked for key in self.faults):
+            return
+        for key, control in self.asked.items():
+            if control.links:
+                self._partly.setdefault(key, self._made.pop(key, []))
+                self.faults.setdefault(key, f'"{control.name}" links places that were not all understood.')
 
     def _take_answer(self, key: str, answered: Mapping[str, JSON]) -> str:
         """Read one control's answer; returns what is wrong with it, or ""."""
@@ -142,6 +161,8 @@ class Reading:
         try:
             made = control.read(answer, self._inputs, self.regions)
         except AnswerError as exc:
+            if exc.made:
+                self._partly.setdefault(key, list(exc.made))
             return exc.sentence
         self._made[key] = made or self._made.get(key, [])
         return ""

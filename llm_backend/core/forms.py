@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llm_backend.core.controls.base import Control
+from llm_backend.core.controls.regions import set_in
 from llm_backend.core.inputs import Inputs
 from llm_backend.core.wire import JSON
 
@@ -55,7 +56,7 @@ def _line(key: str, control: Control, inputs: Inputs) -> str:
     """A field in words; the lines of a list are set in below it."""
     heading = control.output.heading.rstrip(" :")
     named = ", ".join(part for part in (control.name if control.name != key else "", heading) if part)
-    words = control.describe(inputs).replace("\n", "\n  ")
+    words = set_in(control.describe(inputs))
     return f'- "{key}" ({named}): {words}' if named else f'- "{key}": {words}'
 
 

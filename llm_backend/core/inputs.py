@@ -91,6 +91,10 @@ class Inputs:
         """The pictures, each with the name of its source."""
         return tuple((seen.name, part) for seen in self.seen for part in seen.parts)
 
+    def of(self, name: str) -> Seen | None:
+        """What the object of this name shows, or None where it is not shown to the model."""
+        return next((seen for seen in self.seen if seen.name == name), None)
+
     @property
     def blank(self) -> bool:
         """Whether there is nothing at all to see."""

@@ -84,6 +84,7 @@ class Condition:
     when: str
     tag_name: str = ""
     choice_values: tuple[str, ...] = ()
+    label_values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,14 +308,27 @@ def _choices(element: Element) -> Iterator[Choice]:
 
 
 def _conditions(attrs: Mapping[str, str]) -> tuple[Condition, ...]:
-    when = attrs.get("visiblewhen", "")
-    values = tuple(value for value in attrs.get("whenchoicevalue", "").split(",") if value)
+    when, tag_name = attrs.get("visiblewhen", ""), attrs.get("whentagname", "")
+    values = _parted(attrs.get("whenchoicevalue", ""))
+    labels = _labels(attrs.get("whenlabelvalue", ""))
     if when in ("choice-selected", "choice-unselected", "region-selected", "no-region-selected"):
-        return (Condition(when, attrs.get("whentagname", ""), values),)
+        return (Condition(when, tag_name, values, labels),)
     if values:
         # Without visibleWhen the editor compares the whole attribute with every chosen value.
-        return (Condition("choice-selected", attrs.get("whentagname", ""), (attrs["whenchoicevalue"],)),)
+        return (Condition("choice-selected", tag_name, (attrs["whenchoicevalue"],)),)
+    if labels:
+        return (Condition("region-selected", tag_name, (), labels),)
     return ()
+
+
+def _parted(values: str) -> tuple[str, ...]:
+    return tuple(value for value in values.split(",") if value)
+
+
+def _labels(values: str) -> tuple[str, ...]:
+    """The labels that `whenLabelValue` names; one whose own words hold a comma counts too, as in the editor."""
+    parts = _parted(values)
+    return (values, *parts) if len(parts) > 1 else parts
 
 
 def _meaningful(attrs: Mapping[str, str]) -> dict[str, str]:

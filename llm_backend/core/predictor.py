@@ -9,6 +9,7 @@ from llm_backend.core.answers import Reading
 from llm_backend.core.chat import LLM, Call, Completion, ImagePart, Lane, Message, Part, TextPart, Usage
 from llm_backend.core.controls import Unfillable, bind, hidden, shown_regions
 from llm_backend.core.controls.base import Control, keys_for
+from llm_backend.core.controls.regions import RegionMaker, identified, without_repeats
 from llm_backend.core.forms import Form, make_form, title
 from llm_backend.core.inputs import Fetch, Inputs, fetched, read
 from llm_backend.core.labeling import LabelingConfig
@@ -24,11 +25,13 @@ class Parameters:
     Attributes:
         model: None means the connection's own.
         num_responses: Distinct entries wanted per text field, as far as its maxSubmissions allows.
+        fill_geometry: Whether to fill what draws shapes or marks times, which most models misplace.
     """
 
     model: str | None = None
     temperature: float | None = 0.7
     num_responses: int = 1
+    fill_geometry: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Plan:
         return None if any(control.dynamic for control in self.controls) else self.labels_of(Inputs((), {}))
 
     def labels_of(self, inputs: Inputs) -> str:
-        return labels_in_words({control.name: control.labels(inputs) for control in self.controls})
+        every = (part for control in self.controls for part in (control, *control.hanging))
+        return labels_in_words({part.name: part.labels(inputs) for part in every})
 
     @cached_property
     def _forms(self) -> dict[tuple[str, ...], Form]:
@@ -115,7 +119,7 @@ def make_plan(config: LabelingConfig, texts: Texts, template: Template, paramete
     Raises:
         LabelingError: There is nothing here that a model can fill. An empty config of a new project is fine.
     """
-    controls, unfillable = bind(config)
+    controls, unfillable = bind(config, parameters.fill_geometry)
     plan = Plan(config, controls, unfillable, texts, template, parameters)
     if not controls and not config.empty:
         raise LabelingError(_nothing_to_fill(plan))
@@ -126,13 +130,13 @@ def ask(plan: Plan, inputs: Inputs, prompt: Prompt, held: Sequence[Region] = ())
     """Make the question for one task.
 
     Args:
-        held: Regions that a person made; their controls are not asked.
+        held: Regions that a person made; their controls are not asked, but for those that may make more regions.
     Raises:
         InputError: The task lacks what the asked controls label, there is nothing to see, or nothing left to ask.
         PromptError: The prompt misspells a field.
     """
     settled = {region.from_name for region in held}
-    asked = {plan.keys[control.name]: control for control in plan.controls if control.name not in settled}
+    asked = {plan.keys[c.name]: c for c in plan.controls if isinstance(c, RegionMaker) or c.name not in settled}
     if not asked:
         raise InputError("Every field already holds a person's answer; clear a field to have it filled.")
     _refuse_blank(plan, inputs, asked.values())
@@ -206,8 +210,11 @@ def _settled(plan: Plan, reading: Reading, held: Sequence[Region], usage: Usage)
     whole = (*held, *reading.regions)
     reading.excuse(hidden(plan.controls, whole))
     faults = reading.faults
-    regions = tuple(region for region in shown_regions(plan.controls, whole) if region not in held)
-    if faults and (not regions or any(reading.asked[key].output.required for key in faults)):
+    made = (region for region in shown_regions(plan.controls, whole) if region not in held)
+    regions = identified(without_repeats(list(made), held))
+    answered = {region.from_name for region in regions}
+    lacking = (reading.asked[key] for key in faults)
+    if faults and (not regions or any(c.output.required and c.name not in answered for c in lacking)):
         failure = AnswerError(" ".join(dict.fromkeys(faults.values())))
         failure.usage = usage
         raise failure

@@ -11,6 +11,8 @@ from llm_backend.errors import RequestError
 
 JSON: TypeAlias = Any
 TaskId = int | str
+RELATION = "relation"
+_LINK = ("from_id", "to_id", "direction", "labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,10 @@ class Region:
     """One entry of a `result` list.
 
     Attributes:
-        type: The control's tag in lower case, such as `choices`.
-        value: The payload as the editor writes it, such as `{"choices": ["A"]}`.
+        type: The control's tag in lower case, such as `choices`; `relation` for one that links two others.
+        value: The payload as the editor writes it, such as `{"choices": ["A"]}`. A relation has no names and no value
+            of its own: its JSON holds `from_id`, `to_id`, `direction` and `labels` flat, and here `value` holds them.
+        id: Regions that belong together, such as a span and what hangs on it, share one.
         origin: `manual`, `prediction` or `prediction-changed`; who made it.
         score: A probability, or None.
     """
@@ -41,6 +45,8 @@ class Region:
     @classmethod
     def from_json(cls, raw: Mapping[str, JSON]) -> "Region":
         value = raw.get("value")
+        if raw.get("type") == RELATION:
+            value = {key: raw[key] for key in _LINK if key in raw}
         item_index = raw.get("item_index")
         return cls(
             from_name=str(raw.get("from_name") or ""),
@@ -54,12 +60,16 @@ class Region:
         )
 
     def to_json(self) -> dict[str, JSON]:
-        raw: dict[str, JSON] = {
-            "from_name": self.from_name,
-            "to_name": self.to_name,
-            "type": self.type,
-            "value": dict(self.value),
-        }
+        raw: dict[str, JSON]
+        if self.type == RELATION:
+            raw = {"type": self.type, **self.value}
+        else:
+            raw = {
+                "from_name": self.from_name,
+                "to_name": self.to_name,
+                "type": self.type,
+                "value": dict(self.value),
+            }
         for key in ("id", "origin", "score", "item_index"):
             if (held := getattr(self, key)) is not None:
                 raw[key] = held

@@ -31,12 +31,18 @@ class Control(ABC):
         dynamic: Whether what is asked depends on the task's data.
         textual: Whether the answer is free text, of which several may be wanted.
         most: How many entries a textual control holds; None means no limit.
+        hanging: Controls that are asked within this one's answer, region by region.
+        linked: Whether other answers refer to the regions of this one by number, and fall with them.
+        links: Whether this answer refers to other controls' regions by number.
     """
 
     by_tag: ClassVar[dict[str, type["Control"]]] = {}
     dynamic: bool = False
     textual: ClassVar[bool] = False
     most: int | None = None
+    hanging: tuple["Control", ...] = ()
+    linked: bool = False
+    links: ClassVar[bool] = False
 
     def __init_subclass__(cls, tags: Iterable[str] = (), **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -36,6 +36,28 @@ def hidden(controls: Sequence[Control], regions: Regions) -> frozenset[str]:
     return frozenset(name for name, output in outputs.items() if not _shown(output, outputs, kept))
 
 
+def applies(output: Output, region: Regions, outputs: Mapping[str, Output]) -> bool:
+    """Whether a control that is asked region by region is shown for this one.
+
+    Args:
+        region: What is known of it so far: the place with its labels, and what hangs on it.
+        outputs: The controls that hang on such regions, by name.
+    """
+    return all(_holds_on(condition, output, region, outputs) for condition in output.conditions)
+
+
+def _holds_on(condition: Condition, output: Output, region: Regions, outputs: Mapping[str, Output]) -> bool:
+    if condition.when == "choice-selected":
+        return _chosen(condition, output, outputs, region)
+    if condition.when == "choice-unselected":
+        return not _chosen(condition, output, outputs, region)
+    if condition.when == "no-region-selected":
+        return False
+    named = [part for part in region if condition.tag_name in ("", part.from_name)]
+    labels = {label for part in named for label in _last_names(part.value.get(part.type))}
+    return bool(named) and (not condition.label_values or not labels.isdisjoint(condition.label_values))
+
+
 def _shown(output: Output | None, outputs: Mapping[str, Output], regions: Regions) -> bool:
     return output is None or all(_holds(when, output, outputs, regions) for when in output.conditions)
 

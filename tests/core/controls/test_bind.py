@@ -52,8 +52,7 @@ def test_a_new_tag_is_a_new_file() -> None:
         ),
         pytest.param(
             '<Text name="t" value="$t"/>' + CHOICES.format('toName="t" perRegion="true"'),
-            'Choices "c" is answered region by region (perRegion="true"); '
-            "only what is asked about the whole task is filled.",
+            'Choices "c" is answered region by region, and nothing that is filled makes regions in "t".',
             id="perRegion",
         ),
         pytest.param(

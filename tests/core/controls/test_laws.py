@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_backend.core.controls import Control, bind
+from llm_backend.core.controls.regions import RegionMaker
 from llm_backend.core.inputs import Inputs, read
 from llm_backend.core.labeling import parse
 from llm_backend.core.wire import JSON, Region
@@ -75,6 +76,12 @@ CANONICAL: dict[str, list[JSON]] = {
         {"a": IDS, "sch_n_gut": []},
         {"a": ["7"], "sch_n_gut": ["__proto__", "seven ✨"]},
     ],
+    '<Labels name="c" toName="text"><Label value="A" alias="a"/><Label value="B"/></Labels>': [
+        [{"quote": "words", "before": "", "label": "A"}, {"quote": "Some words", "before": "", "label": "B"}],
+    ],
+    '<Labels name="c" toName="text" choice="multiple" value="$options"/>': [
+        [{"quote": "Some", "before": "", "labels": ["Vier 🚀", "Drei"]}],
+    ],
 }
 CASES = [
     pytest.param(tag, answer, id=f"{tag[:60]}-{number}")
@@ -136,7 +143,8 @@ def test_a_schema_keeps_to_the_strict_subset(tag: str) -> None:
 @pytest.mark.parametrize("tag", CANONICAL)
 def test_every_offered_label_is_taken_for_itself(tag: str) -> None:
     control, inputs = BOUND[tag]
-    told = [control.encode(control.decode(label, inputs), inputs) for label in control.labels(inputs)]
+    chooser = control.labeling or control if isinstance(control, RegionMaker) else control
+    told = [chooser.encode(chooser.decode(label, inputs), inputs) for label in control.labels(inputs)]
     flat = [answer[0] if isinstance(answer, list) else answer for answer in told]
     # Two labels whose results are spelled alike cannot be told apart afterwards: the first stands for both.
     assert [label for label, answer in zip(control.labels(inputs), flat, strict=True) if label != answer] in ([], ["g"])
