@@ -247,7 +247,9 @@ def _open_redis(settings: Settings) -> RedisStore:
     return RedisStore(settings.redis_url, keep_days=settings.keep_results_days)
 
 
-def open_for_dataset(settings: Settings, folder: Path, llm: LLM | None = None) -> Services:
+def open_for_dataset(
+    settings: Settings, folder: Path, llm: LLM | None = None, counts: Counts | None = None
+) -> Services:
     """Open what labels a dataset by itself: beside no server, with a memory of its own that lets nothing go.
 
     Runs that an earlier process left there are not taken up: what they were to ask may not be wanted any more. Their
@@ -256,6 +258,7 @@ def open_for_dataset(settings: Settings, folder: Path, llm: LLM | None = None) -
     Args:
         folder: Takes the memory; one process at a time uses it.
         llm: Carries the chat in the place of the configured provider.
+        counts: Told of calls and tasks.
     Raises:
         SettingsError: The folder cannot be used, or the provider cannot be set up.
     """
@@ -263,7 +266,7 @@ def open_for_dataset(settings: Settings, folder: Path, llm: LLM | None = None) -
     try:
         for run in store.runs(UNFINISHED, most=_NO_LIMIT):
             store.set_run_state(run.id, "cancelled", only=UNFINISHED)
-        return open_services(settings, llm, store=store)
+        return open_services(settings, llm, counts, store)
     except BaseException:
         store.close()
         raise

@@ -2,10 +2,8 @@
 
 import itertools
 import logging
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from llm_backend.cli.label_progress import Obstacle, Shown
 from llm_backend.cli.options import takes_settings
-from llm_backend.cli.wording import plain, time_left
+from llm_backend.cli.wording import plain
 from llm_backend.core.chat import LLM
 from llm_backend.errors import BackendError, RequestError
 from llm_backend.interchange.tasks import (
@@ -37,7 +36,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PAGE = 500
 _REASONS_TOLD = 10
 _REASONS_COUNTED = 1_000
-_LINE_SECONDS = 5.0
 _INTERRUPTED = 130
 """What a shell expects of a program that Ctrl-C ended."""
 
@@ -145,9 +143,10 @@ def label_dataset(settings: Settings, job: Job, llm: LLM | None = None) -> int:
     """
     logging.getLogger("llm_backend").addHandler(logging.NullHandler())  # failures are told at the end, by reason
     found = _look_through(job)
-    with _opened(settings, job, llm) as services:
+    obstacle = Obstacle()
+    with _opened(settings, job, llm, obstacle) as services:
         dataset = _dataset(services, job, found)
-        shown = _Shown(found.rows)
+        shown = Shown(found.rows, obstacle)
         try:
             with shown.drawn() as tell:
                 tasks = (row.task for row in rows(job.data))
@@ -191,7 +190,7 @@ def _refusals() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(settings: Settings, job: Job, llm: LLM | None) -> Iterator["Services"]:
+def _opened(settings: Settings, job: Job, llm: LLM | None, obstacle: Obstacle) -> Iterator["Services"]:
     """All that is needed, closed in the end. Where nothing could be begun, nothing is left behind."""
     from llm_backend.adapters.store.folder import FolderInUse
     from llm_backend.services import open_for_dataset  # brings the SDK of the providers with it: only now
@@ -200,7 +199,7 @@ def _opened(settings: Settings, job: Job, llm: LLM | None) -> Iterator["Services
     try:
         with _refusals():
             try:
-                services = open_for_dataset(settings, job.state, llm)
+                services = open_for_dataset(settings, job.state, llm, obstacle)
             except FolderInUse as exc:
                 raise RequestError(
                     f"{job.state} is in use: process {exc.holder} labels into {job.output}, too. "
@@ -268,56 +267,6 @@ def _remove(folder: Path) -> None:
 
 
 # Telling
-
-
-class _Shown:
-    """The progress as it is shown: a bar where a terminal shows it, else a line now and then."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._began = self._told = time.monotonic()
-        self._last: Progress | None = None
-
-    @property
-    def line(self) -> str:
-        """How far it is, such as `40 of 60 done, 2 failed`."""
-        last = self._last
-        done, failed = (last.answered, last.failed) if last else (0, 0)
-        return f"{done:,} of {self._total:,} done" + (f", {failed:,} failed" if failed else "")
-
-    @contextmanager
-    def drawn(self) -> Iterator[Callable[["Progress"], None]]:
-        if not sys.stderr.isatty():
-            yield self._tell_in_lines
-            return
-        from rich.console import Console  # only a terminal needs it
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bars
-
-        words = TextColumn("{task.fields[line]}", markup=False), TextColumn("{task.fields[left]}", markup=False)
-        with Bars(BarColumn(), *words, console=Console(stderr=True)) as bars:
-            bar = bars.add_task("", total=self._total, line=self.line, left="")
-
-            def tell(progress: "Progress") -> None:
-                self._last = progress
-                done = progress.answered + progress.failed
-                bars.update(bar, completed=done, line=self.line, left=self._left(progress))
-
-            yield tell
-
-    def _tell_in_lines(self, progress: "Progress") -> None:
-        self._last = progress
-        now = time.monotonic()
-        if now - self._told >= _LINE_SECONDS:
-            self._told = now
-            click.echo(", ".join(filter(None, (self.line, self._left(progress)))), err=True)
-
-    def _left(self, progress: "Progress") -> str:
-        """The time that is left at the pace so far; "" while that is not known."""
-        left = self._total - progress.answered - progress.failed
-        if not progress.asked or not left:
-            return ""
-        return f"{time_left((time.monotonic() - self._began) * left / progress.asked)} left"
 
 
 def _kept(job: Job) -> str:

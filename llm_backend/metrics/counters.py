@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from llm_backend.core.chat import Lane, Usage
+from llm_backend.errors import BackendError
 from llm_backend.metrics.elsewhere import Counts, Together, read
 from llm_backend.metrics.files import FOLDER
 
@@ -75,7 +76,7 @@ class Metrics:
         if outcome == "RateLimited":
             self._limited.inc()
 
-    def retried(self) -> None:
+    def retried(self, fault: BackendError) -> None:
         self._retries.inc()
 
     # The backend's `Watch`

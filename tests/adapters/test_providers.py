@@ -523,8 +523,8 @@ class Noting:
     def ended(self, outcome: str, seconds: float) -> None:
         self.told.append(outcome)
 
-    def retried(self) -> None:
-        self.told.append("retried")
+    def retried(self, fault: BackendError) -> None:
+        self.told.append(f"retried after {type(fault).__name__}")
 
 
 def test_an_observer_is_told_how_every_request_ended() -> None:
@@ -532,7 +532,7 @@ def test_an_observer_is_told_how_every_request_ended() -> None:
     replies = (stub.rate_limited(), stub.reset(), stub.unsupported_value("temperature"))
     with StubModel(script(*replies)) as model:
         ask(model, call_of(temperature=0.1), time=FakeTime(), observer=noting)
-    limited, reset = ["sent", "RateLimited", "retried"], ["sent", "Unreachable", "retried"]
+    limited, reset = (["sent", fault, f"retried after {fault}"] for fault in ("RateLimited", "Unreachable"))
     assert noting.told == [*limited, *reset, "sent", "Declined", "sent", "answered"]
 
 

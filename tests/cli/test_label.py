@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from click import ClickException
@@ -20,6 +21,7 @@ from click.testing import CliRunner, Result
 from llm_backend.backend.datasets import Progress
 from llm_backend.cli import main
 from llm_backend.cli.label import Job, label_dataset
+from llm_backend.cli.label_progress import Obstacle
 from llm_backend.core.chat import LLM, Call
 from llm_backend.core.wire import Task
 from llm_backend.errors import KeyRefused, ProviderRefused, Unreachable
@@ -322,6 +324,73 @@ def test_the_same_command_goes_on_where_it_was_ended(how: int) -> None:
     assert total <= 80 + 4  # nothing is paid for twice but the calls in flight
     assert tones() == right(texts)
     assert not Path("out.json.state").exists()
+
+
+NO_CONNECTION = "no connection. Is the server running, and OPENAI_BASE_URL right? Trying again."
+
+
+def test_a_model_that_cannot_be_reached_is_told_while_it_is_tried_again() -> None:
+    rows(*numbered(20))
+    with StubModel() as stub:
+        address = stub.base_url
+    nobody = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENAI_BASE_URL": address}
+    with subprocess.Popen(command("--output", "out.json"), env=nobody, stderr=subprocess.PIPE, text=True) as labelling:
+        assert labelling.stderr is not None
+        try:
+            host = urlsplit(address).netloc
+            assert labelling.stderr.readline() == f"0 of 20 done. gpt-5.4-mini at {host}: {NO_CONNECTION}\n"
+            assert labelling.poll() is None
+        finally:
+            labelling.send_signal(signal.SIGINT)
+        assert labelling.wait(30) == 130
+
+
+def test_a_terminal_is_told_above_its_bar_that_the_model_cannot_be_reached() -> None:
+    rows(*numbered(20))
+    with StubModel() as stub:
+        nobody = environ(stub, TERM="xterm", COLUMNS="200")
+    ours, theirs = pty.openpty()
+    labelling = subprocess.Popen(command("--output", "out.json"), env=nobody, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = ""
+    with labelling:
+        while NO_CONNECTION not in said and (more := _read_on(ours)):
+            said += more
+        labelling.send_signal(signal.SIGINT)
+        while more := _read_on(ours):
+            said += more
+    os.close(ours)
+    assert NO_CONNECTION in said
+    assert "0 of 20 done" in said
+    assert labelling.returncode == 130
+
+
+def _read_on(terminal: int) -> str:
+    """What it shows further; "" once nobody writes to it any more."""
+    try:
+        return os.read(terminal, 10_000).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        (("refused",), "m: no connection."),
+        (("refused", "answered"), ""),
+        (("refused", "answered", "refused"), "m: no connection."),
+        (("refused", "Unreachable"), "m: no connection."),
+    ],
+)
+def test_an_obstacle_is_over_with_the_first_answer(told: tuple[str, ...], sentence: str) -> None:
+    obstacle = Obstacle()
+    for word in told:
+        obstacle.sent()
+        if word == "refused":
+            obstacle.retried(Unreachable("m: no\nconnection."))
+        else:
+            obstacle.ended(word, 0.1)
+    assert obstacle.sentence == sentence
 
 
 def test_a_terminal_is_shown_a_bar() -> None:

@@ -36,8 +36,8 @@ class Observer(Protocol):
         """It ended: `answered`, or a fault's name; the seconds do not count the wait for a place in the limits."""
         ...
 
-    def retried(self) -> None:
-        """The same will be asked once more, after a fault that may pass."""
+    def retried(self, fault: BackendError) -> None:
+        """The same will be asked once more, after a fault that may pass; it is what a person would read of it."""
         ...
 
 
@@ -255,7 +255,7 @@ class Provider:
             raise fault.lasted from None
         log.info("%s: try %d in %.1f s, after %s", conversation.who, tries + 2, wait, type(fault.lasted).__name__)
         if self._observer is not None:
-            self._observer.retried()
+            self._observer.retried(fault.lasted)
         await self._timing.sleep(wait)
 
     def _learn(self, conversation: "_Conversation", *lessons: str | Rung) -> None:
