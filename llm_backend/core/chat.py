@@ -46,6 +46,7 @@ class Call:
     Attributes:
         schema: JSON Schema, in OpenAI's strict subset, of the one object that is asked for; None asks for plain text.
         schema_text: What to tell a model in words when its server cannot take `schema`.
+        strict: Whether `schema` is small enough for servers to take; if not, they are only told of it.
         model: None means the connection's own model.
         temperature: None leaves it to the provider.
         n: How many completions are wanted.
@@ -58,6 +59,7 @@ class Call:
     messages: tuple[Message, ...]
     schema: JSON | None = None
     schema_text: str = ""
+    strict: bool = True
     model: str | None = None
     temperature: float | None = None
     n: int = 1

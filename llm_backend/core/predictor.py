@@ -236,7 +236,7 @@ def _call(plan: Plan, question: Question, lane: Lane, patience: float, group: st
 
 def _with_form(call: Call, plan: Plan, form: Form) -> Call:
     words = plan.texts.schema.strip().replace("{schema}", form.schema_json, 1)
-    return replace(call, schema=form.schema, schema_text=words)
+    return replace(call, schema=form.schema, schema_text=words, strict=form.strict)
 
 
 def _completions(wanted: int, controls: Iterable[Control]) -> int:

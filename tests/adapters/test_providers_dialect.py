@@ -120,6 +120,21 @@ def test_a_missing_feature_is_remembered(refusal: Reply) -> None:
     assert [form(body) for body in model.bodies] == ["json_schema", "json_object", "json_object"]
 
 
+def test_a_schema_that_is_too_large_is_told_in_words_at_once_and_for_that_call_alone() -> None:
+    with StubModel() as model:
+        completions = ask_each(model, form_of(strict=False), form_of())
+    assert [form(body) for body in model.bodies] == ["json_object", "json_schema"]
+    assert model.bodies[0]["messages"][-1]["content"] == f"{TEXT}\n\n{TOLD}"
+    assert [completion.structured for completion in completions] == [False, True]
+
+
+def test_labels_that_hold_half_a_character_do_not_stop_a_call() -> None:
+    schema = {**SCHEMA, "properties": {"tone": {"type": "string", "enum": ["good", "\ud800"]}}}
+    with StubModel() as model:
+        ask(model, call_of(schema=schema, schema_text=TOLD))
+    assert "good" in model.bodies[0]["response_format"]["json_schema"]["schema"]["properties"]["tone"]["enum"]
+
+
 THIS_SCHEMA = [
     pytest.param(stub.bad_schema(), id="OpenAI"),
     pytest.param(stub.fails(400, "x", "invalid_json_schema", None, "text.format.schema"), id="by code"),

@@ -243,3 +243,12 @@ def test_five_thousand_labels_are_listed_in_the_question_and_checked_here() -> N
     assert "label 4999" in llm.calls[0].messages[0].text
     with pytest.raises(AnswerError):
         fill(ScriptedLLM({"c": "label 5000"}), config)
+
+
+def test_more_fields_than_a_schema_takes_are_told_in_words_and_so_are_the_faulty_ones_of_them() -> None:
+    stars = "".join(f'<Rating name="r{number}" toName="text" required="true"/>' for number in range(5001))
+    good = {f"r{number}": 3 for number in range(5001)}
+    llm = ScriptedLLM({**good, "r7": 9}, {"r7": 4})
+    filled = values(fill(llm, f'<View><Text name="text" value="$text"/>{stars}</View>'))
+    assert [call.strict for call in llm.calls] == [False, True]
+    assert (filled["r6"], filled["r7"]) == (3, 4)

@@ -8,9 +8,10 @@ refuses a part of it, the part is left out. Two kinds of parts:
 
 What was refused is remembered for the model only once the call has succeeded without it: a guess that did not help
 teaches nothing. And a refusal that speaks of this one schema (too large, not understood) teaches nothing either; that
-call steps down the ladder alone.
+call steps down the ladder alone. A schema that is known to be too large begins one step down.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -82,10 +83,10 @@ class Dialect:
     def takes_n(self) -> bool:
         return "n" not in self._missing
 
-    def manner(self) -> Manner:
-        """How to put the next call, by what is known."""
+    def manner(self, call: Call) -> Manner:
+        """How to put a call, by what is known."""
         left_out = frozenset(name for name in _OPTIONAL if name in self._missing)
-        return Manner(self._rung_from(Rung.STRICT), left_out)
+        return Manner(self._rung_from(Rung.STRICT if call.strict else Rung.JSON_MODE), left_out)
 
     def other(self, manner: Manner, body: Mapping[str, JSON], refusal: Refusal) -> Manner | None:
         """Another way to put a call that was refused; None if the refusal is about something else."""
@@ -111,7 +112,7 @@ class Dialect:
         if call.schema is None:
             return body
         if manner.rung is Rung.STRICT:
-            schema = {"name": "answer", "strict": True, "schema": call.schema}
+            schema = {"name": "answer", "strict": True, "schema": _sendable_schema(call.schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         elif manner.rung is Rung.JSON_MODE:
             body["response_format"] = {"type": "json_object"}
@@ -159,6 +160,12 @@ def _append(messages: list[dict[str, JSON]], words: str) -> None:
         last["content"] = f"{last['content']}\n\n{words}"
     else:
         last["content"].append({"type": "text", "text": words})
+
+
+def _sendable_schema(schema: JSON) -> JSON:
+    text = json.dumps(schema, ensure_ascii=False)
+    sendable = _sendable(text)
+    return schema if sendable is text else json.loads(sendable)
 
 
 def _sendable(text: str) -> str:

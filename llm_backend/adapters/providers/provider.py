@@ -145,7 +145,7 @@ class Provider:
     async def _ask(self, conversation: "_Conversation", n: int) -> "_Part":
         """Ask until there is an answer: in another manner where the server wants one, again where it may help."""
         call, dialect = conversation.call, conversation.dialect
-        manner, tries = dialect.manner(), 0
+        manner, tries = dialect.manner(call), 0
         while True:
             body = dialect.body(call, manner, conversation.model, n)
             try:
