@@ -130,7 +130,10 @@ class AnswerError(TaskError):
 
     Attributes:
         made: The regions of those parts of the answer that can be taken (`core.wire.Region`s), where it has parts.
+        wrong: What is our fault and not the model's (`core.predictor.Outcome.wrong`).
     """
+
+    wrong: tuple[str, ...] = ()
 
     def __init__(self, sentence: str, made: Sequence[Any] = ()) -> None:
         super().__init__(sentence)

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "llm_backend"
 ROOMS = (
     *("errors", "settings"),
     *("core.wire", "core.chat", "core.markup", "core.labeling", "core.inputs", "core.controls", "core.prompts"),
-    *("core.overrides", "core.forms", "core.answers", "core.predictor", "core.run"),
+    *("core.overrides", "core.forms", "core.answers", "core.checks", "core.predictor", "core.run"),
     "interchange",
     *("adapters.addresses", "adapters.limits", "adapters.providers", "adapters.host", "adapters.pictures"),
     *("adapters.media", "adapters.store", "adapters.runs"),

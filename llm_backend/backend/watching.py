@@ -1,11 +1,14 @@
 """Who is told that a model was asked for a task, how that ended, and what it took?"""
 
-from collections.abc import Awaitable
+import logging
+from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
 from llm_backend.core.chat import Lane, Usage
 from llm_backend.core.predictor import Outcome
-from llm_backend.errors import BackendError
+from llm_backend.errors import AnswerError, BackendError
+
+log = logging.getLogger(__name__)
 
 
 class Watch(Protocol):
@@ -21,9 +24,17 @@ async def watched(asking: Awaitable[Outcome], watch: Watch | None, lane: Lane, m
     try:
         outcome = await asking
     except BackendError as exc:
+        if isinstance(exc, AnswerError):
+            _log_wrong(exc.wrong)
         if watch is not None:
             watch.asked(lane, model, type(exc).__name__, exc.usage or Usage())
         raise
+    _log_wrong(outcome.wrong)
     if watch is not None:
         watch.asked(lane, model, "", outcome.usage)
     return outcome
+
+
+def _log_wrong(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        log.error("a region was made that cannot be sent, which is a fault of this software: %s", sentence)

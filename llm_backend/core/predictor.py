@@ -7,6 +7,7 @@ from functools import cached_property
 
 from llm_backend.core.answers import Reading
 from llm_backend.core.chat import LLM, Call, Completion, ImagePart, Lane, Message, Part, TextPart, Usage
+from llm_backend.core.checks import sound
 from llm_backend.core.controls import Unfillable, bind, hidden, shown_regions
 from llm_backend.core.controls.base import Control, keys_for
 from llm_backend.core.controls.regions import RegionMaker, identified, without_repeats
@@ -106,11 +107,19 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a task: regions, the sentences of controls that stayed empty for a fault, and the tokens used."""
+    """What came of a task.
+
+    Attributes:
+        faults: The sentences of controls that stayed empty for a fault.
+        usage: The tokens used.
+        wrong: Those of the faults that are ours and not the model's: regions that our own check kept back. They hold
+            nothing of the task.
+    """
 
     regions: tuple[Region, ...]
     faults: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
+    wrong: tuple[str, ...] = ()
 
 
 def make_plan(config: LabelingConfig, texts: Texts, template: Template, parameters: Parameters) -> Plan:
@@ -184,7 +193,7 @@ async def predict(
     reading.excuse(hidden(plan.controls, (*held, *reading.regions)))
     if reading.faults and question.form is not None:
         usage += await _repair(plan, inputs, llm, call, completion, reading)
-    return _settled(plan, reading, held, usage)
+    return _settled(plan, inputs, reading, held, usage)
 
 
 async def _repair(plan: Plan, inputs: Inputs, llm: LLM, call: Call, completion: Completion, reading: Reading) -> Usage:
@@ -205,20 +214,22 @@ async def _repair(plan: Plan, inputs: Inputs, llm: LLM, call: Call, completion: 
     return repaired.usage
 
 
-def _settled(plan: Plan, reading: Reading, held: Sequence[Region], usage: Usage) -> Outcome:
+def _settled(plan: Plan, inputs: Inputs, reading: Reading, held: Sequence[Region], usage: Usage) -> Outcome:
     """The outcome with hidden controls left out. A required control's fault, or nothing but faults, fails the task."""
     whole = (*held, *reading.regions)
     reading.excuse(hidden(plan.controls, whole))
-    faults = reading.faults
-    made = (region for region in shown_regions(plan.controls, whole) if region not in held)
-    regions = identified(without_repeats(list(made), held))
+    made = [region for region in shown_regions(plan.controls, whole) if region not in held]
+    regions, found = sound(plan.config, inputs, identified(without_repeats(made, held)))
+    wrong = tuple(dict.fromkeys(one.sentence for one in found))
+    faults = tuple(dict.fromkeys((*reading.faults.values(), *wrong)))
     answered = {region.from_name for region in regions}
-    lacking = (reading.asked[key] for key in faults)
-    if faults and (not regions or any(c.output.required and c.name not in answered for c in lacking)):
-        failure = AnswerError(" ".join(dict.fromkeys(faults.values())))
-        failure.usage = usage
+    faulty = {reading.asked[key].name for key in reading.faults} | {one.region.from_name for one in found}
+    lacking = (output for output in plan.config.outputs if output.name in faulty - answered)
+    if faults and (not regions or any(output.required for output in lacking)):
+        failure = AnswerError(" ".join(faults))
+        failure.usage, failure.wrong = usage, wrong
         raise failure
-    return Outcome(regions, tuple(dict.fromkeys(faults.values())), usage)
+    return Outcome(tuple(regions), faults, usage, wrong)
 
 
 def _call(plan: Plan, question: Question, lane: Lane, patience: float, group: str) -> Call:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_backend.core.checks import wrongs
 from llm_backend.core.controls import Control, bind
 from llm_backend.core.controls.regions import RegionMaker
 from llm_backend.core.inputs import Inputs, read
@@ -99,6 +100,7 @@ def control_of(tag: str) -> tuple[Control, Inputs]:
     return control, read(config, DATA)
 
 
+CONFIGS = {tag: parse(config_of(tag)) for tag in CANONICAL}
 BOUND = {tag: control_of(tag) for tag in CANONICAL}
 
 
@@ -171,6 +173,7 @@ def test_any_answer_makes_a_region_that_the_config_allows_or_is_refused(tag: str
     (region,) = made
     assert (region.from_name, region.to_name, region.type) == ("c", control.to_name, control.output.type)
     assert allowed(tag, control, dict(region.value))
+    assert wrongs(CONFIGS[tag], inputs, made) == []
     json.dumps(region.to_json(), allow_nan=False).encode("utf-8")
     told = control.encode(made, inputs)
     assert told is not None
