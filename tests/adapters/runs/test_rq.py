@@ -15,6 +15,7 @@ from llm_backend.core.run import RunTask
 from llm_backend.core.wire import Task
 from llm_backend.errors import StoreError
 from tests.adapters.runs.engines import Shared, World, names, played, until
+from tests.support.redis_server import RedisServer
 from tests.support.rq_workers import QUICK
 
 
@@ -74,6 +75,20 @@ def test_a_store_that_was_away_fails_no_task(redis_url: str) -> None:
         assert world.run(run_id).counts.get("done") == 1
 
     played(Shared(redis_url), play)
+
+
+def test_keys_and_channels_of_two_prefixes_are_all_that_a_user_needs(own_redis: RedisServer) -> None:
+    with redis.Redis.from_url(own_redis.url) as client:
+        rights = [f"{kind}{prefix}:*" for kind in "~&" for prefix in ("llm_backend", "rq")]
+        client.execute_command("ACL", "SETUSER", "app", "reset", "resetchannels", "on", ">s3cret", "+@all", *rights)
+
+    async def play(world: World) -> None:
+        run_id = world.add(*names("t", 20))
+        await world.engine.start(run_id)
+        await world.settled(*names("t", 20))
+        assert world.run(run_id).state == "completed"
+
+    played(Shared(own_redis.url.replace("//", "//app:s3cret@")), play)
 
 
 def test_signs_of_life_keep_long_calls_from_being_asked_twice(redis_url: str) -> None:

@@ -23,8 +23,8 @@ from llm_backend.core.predictor import Parameters
 from llm_backend.core.prompts import Prompt
 from llm_backend.core.run import Run, RunTask, Spec
 from llm_backend.core.wire import Task
-from llm_backend.errors import SettingsError, StoreError, UnknownRun
-from tests.support.redis_server import RedisServer, free_port, own_redis, redis_url
+from llm_backend.errors import BackendError, SettingsError, StoreError, UnknownRun
+from tests.support.redis_server import RedisServer, free_port, own_redis, programs, redis_url
 
 __all__ = ["own_redis", "redis_url"]  # fixtures
 
@@ -172,6 +172,22 @@ def test_refused_password_is_a_sentence_that_does_not_tell_it(tmp_path: Path) ->
         server.kill()
 
 
+def as_user(server: RedisServer, *rights: str) -> str:
+    """The address for a user with these rights."""
+    with client_of(server.url) as client:
+        client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">s3cret", "+@all", *rights)
+    return server.url.replace("//", "//app:s3cret@")
+
+
+def test_missing_rights_are_a_sentence_that_says_which(own_redis: RedisServer) -> None:
+    for rights in ("~other:*",), ("~llm_backend:*", "-eval", "-evalsha"):
+        with (
+            pytest.raises(BackendError, match="keys and channels that begin with llm_backend: or rq:"),
+            closing(RedisStore(as_user(own_redis, *rights))) as store,
+        ):
+            store.add_run(Run("r", SPEC, "queued"), tasks(1))
+
+
 def test_redis_that_may_lose_keys_is_warned_of(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
     with client_of(redis_url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
@@ -288,20 +304,25 @@ def test_short_absence_is_not_noticed(own_redis: RedisServer) -> None:
         assert store.project(KEY).prompt == "Classify"
 
 
-def test_full_memory_is_a_sentence_and_changes_nothing(own_redis: RedisServer) -> None:
-    with closing(RedisStore(own_redis.url)) as store, client_of(own_redis.url) as client:
-        store.add_run(Run("r", SPEC, "queued"), tasks(2))
-        client.config_set("maxmemory", 1)  # less than an empty Redis takes, of whatever release
-        for attempt in (
-            lambda: store.settle("r", [done("t0")]),
-            lambda: store.save_prompt(KEY, "Classify", "submitted"),
-            lambda: store.add_run(Run("q", SPEC, "queued"), tasks(9)),
-        ):
-            with pytest.raises(StoreError, match="is out of memory: give it more"):
-                attempt()
-        assert len(store.waiting_tasks("r", 9)) == 2
-        client.config_set("maxmemory", 0)
-        assert store.settle("r", [done("t0")]) == "queued"
+@pytest.mark.parametrize("program", programs())
+def test_full_memory_is_a_sentence_and_changes_nothing(tmp_path: Path, program: str) -> None:
+    server = RedisServer(tmp_path, program=program)
+    try:
+        with closing(RedisStore(server.url)) as store, client_of(server.url) as client:
+            store.add_run(Run("r", SPEC, "queued"), tasks(2))
+            client.config_set("maxmemory", 1)  # less than an empty Redis takes, of whatever release
+            for attempt in (
+                lambda: store.settle("r", [done("t0")]),
+                lambda: store.save_prompt(KEY, "Classify", "submitted"),
+                lambda: store.add_run(Run("q", SPEC, "queued"), tasks(9)),
+            ):
+                with pytest.raises(StoreError, match="is out of memory: give it more"):
+                    attempt()
+            assert len(store.waiting_tasks("r", 9)) == 2
+            client.config_set("maxmemory", 0)
+            assert store.settle("r", [done("t0")]) == "queued"
+    finally:
+        server.kill()
 
 
 LOST_REPLIES: dict[str, Callable[[RedisStore], object]] = {

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import resources
@@ -49,20 +50,29 @@ _PAUSES = (0.05, 0.15, 0.4)
 _PATIENCE = 2.0
 """No further try is begun after this many seconds: a person, or the event loop, waits for us."""
 _MIGRATING_SECONDS = 60
-_TROUBLES: tuple[tuple[type[Exception], str], ...] = (
+_TROUBLES: tuple[tuple[type[Exception] | None, str, str], ...] = (
     (
         AuthenticationError,
+        "WRONGPASS",
         "refuses us: give its user and password, as in redis://user:password@host:6379/0 (without a user: redis://:...).",
     ),
-    (OutOfMemoryError, "is out of memory: give it more (maxmemory), and leave its maxmemory-policy at noeviction."),
-    (ReadOnlyError, "is a replica that takes no changes: give the address of its primary."),
+    (
+        OutOfMemoryError,
+        "OOM",
+        "is out of memory: give it more (maxmemory), and leave its maxmemory-policy at noeviction.",
+    ),
+    (ReadOnlyError, "READONLY", "is a replica that takes no changes: give the address of its primary."),
     (
         NoPermissionError,
-        "forbids its user what is needed: let it use scripts, and all keys that begin with llm_backend:.",
+        "NOPERM",
+        "forbids its user what is needed: let it use scripts, and all keys and channels that begin with "
+        "llm_backend: or rq:.",
     ),
-    (AskError, "is part of a cluster, which is not served: give the address of a Redis of its own."),
+    (AskError, "ASK", "is part of a cluster, which is not served: give the address of a Redis of its own."),
+    (None, "MISCONF", "cannot write to its disk, and takes no changes until it can: look at its log, and make room."),
 )
-_DISK = "cannot write to its disk, and takes no changes until it can: look at its log, and make room."
+"""By the error's class or, where it has none, Redis's own code: what an operator reads."""
+_STOPPED_SCRIPT = re.compile(r"@user_script: ?\d+: -([A-Z]+) ")
 
 
 class RedisServer:
@@ -160,10 +170,11 @@ class RedisServer:
 
     def _trouble(self, exc: Exception) -> StoreError | None:
         """The sentence for a fault that only an operator can mend; None for any other."""
-        sentence = next((sentence for kind, sentence in _TROUBLES if isinstance(exc, kind)), None)
-        if sentence is None and str(exc).startswith("MISCONF"):
-            sentence = _DISK
-        return StoreError(f"Redis at {self.address} {sentence}") if sentence else None
+        code = _code(exc)
+        for kind, known, sentence in _TROUBLES:
+            if code == known or (kind is not None and isinstance(exc, kind)):
+                return StoreError(f"Redis at {self.address} {sentence}")
+        return None
 
     def _warn_of_eviction(self) -> None:
         policy = self._do("INFO", "memory").get("maxmemory_policy", "")
@@ -257,6 +268,12 @@ def _client(url: str, address: str) -> redis.Redis:
     except ValueError as exc:
         raise SettingsError(f"REDIS_URL: {address} cannot be used ({exc}): give redis://host:6379/0.") from exc
     return redis.Redis(connection_pool=pool)
+
+
+def _code(exc: Exception) -> str:
+    """Redis's own word for a fault. It stands first, but before Redis 7 within what is said of a script it stopped."""
+    found = _STOPPED_SCRIPT.search(str(exc))
+    return found[1] if found else str(exc).partition(" ")[0]
 
 
 def _address(url: str) -> str:
