@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -205,9 +206,9 @@ class Chooser(Control):
             raise InputError(f'{self.output.tag} "{self.name}" offers no option for this task.')
         return options
 
+    @abstractmethod
     def _options(self, choices: Sequence[Choice]) -> Options:
         """The options that these choices make."""
-        raise NotImplementedError
 
     def _refers(self, choices: Iterable[Choice]) -> bool:
         """Whether an option's own words refer to the task's data."""
