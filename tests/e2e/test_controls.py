@@ -1,10 +1,12 @@
 """What the editor shows of the controls whose results have a shape of their own."""
 
+import base64
 from pathlib import Path
 
 from llm_backend.core.wire import JSON
-from tests.support.browser import Editor
+from tests.support.browser import SELECTED, Editor
 from tests.support.lab import Lab, fills
+from tests.support.pictures import saved
 
 RANKERS = """
 <View>
@@ -40,3 +42,34 @@ def test_items_stand_in_the_order_and_the_buckets_that_the_model_gave(lab: Lab, 
         *[["c c", "a"], ["2"]],
     ]
     editor.screenshot(shots / "rankers.png")
+
+
+ITEMWISE = """
+<View>
+  <Image name="pages" valueList="$pages"/>
+  <Choices name="kind" toName="pages" perItem="true"><Choice value="Bill"/><Choice value="Letter"/></Choices>
+  <TextArea name="note" toName="pages" perItem="true" editable="true"/>
+  <Rating name="whole" toName="pages"/>
+</View>"""
+PICTURE = "data:image/png;base64," + base64.b64encode(saved("PNG")).decode()
+
+
+def test_each_picture_shows_the_answer_that_it_got(lab: Lab, editor: Editor, shots: Path) -> None:
+    lab.stub.responder = fills(
+        kind=[{"item": 1, "answer": "Bill"}, {"item": 2, "answer": "Letter"}],
+        note=[{"item": 2, "answer": "On the second page."}],
+        whole=3,
+    )
+    project, (task,) = lab.project("pictures", ITEMWISE, [{"pages": [PICTURE, PICTURE]}], opens=True)
+
+    editor.open(project, task)
+
+    editor.wait_for_region("whole")
+    told = {(region["from_name"], region.get("item_index")) for region in editor.result()}
+    assert told == {("kind", 0), ("kind", 1), ("note", 1), ("whole", None)}
+    editor.wait("document.querySelectorAll('.lsf-choice input:checked').length === 1")
+    assert (editor.shown()["chosen"], editor.shown()["texts"], editor.shown()["stars"]) == (["Bill"], [], 3)
+    editor.page.evaluate(f"() => {SELECTED}.names.get('pages').setCurrentImage(1)")
+    editor.page.locator("[data-testid=htx-textbox-content]").wait_for()
+    assert (editor.shown()["chosen"], editor.shown()["texts"]) == (["Letter"], ["On the second page."])
+    editor.screenshot(shots / "pictures.png")

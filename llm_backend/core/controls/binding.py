@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from llm_backend.core import inputs
 from llm_backend.core.controls.base import Control, listed
+from llm_backend.core.controls.per_item import PerItem
 from llm_backend.core.controls.regions import Labeling, RegionMaker
 from llm_backend.core.labeling import CONTROLS, LabelingConfig, Output
 
@@ -16,6 +17,7 @@ _SHAPES = frozenset(
     )
 )
 _DRAWN_ON = frozenset(("Image", "Video"))
+_ITEMWISE = frozenset(("Choices", "DateTime", "Number", "Rating", "Taxonomy", "TextArea"))
 _TIMES = frozenset(("TimeSeriesLabels", "TimelineLabels"))
 
 
@@ -64,10 +66,15 @@ class _Binding:
 
     def _control(self, output: Output) -> Control:
         if output not in self._makers:
-            return Control.by_tag[output.tag](output)
+            control = Control.by_tag[output.tag](output)
+            return PerItem(control, self._shown_in(output)) if _of_items(output) else control
         maker = _maker(output.tag)
         objects = {name: self._config.objects[name] for name in output.to_names}
         return maker(output, objects, [_hung(part) for part in self._hanging_on(output)], self._linked)
+
+    def _shown_in(self, output: Output) -> str:
+        """Where the object of an output has its items from."""
+        return next(source.value for source in self._config.sources if source.name in output.to_names)
 
     def _hanging_on(self, maker: Output) -> Iterator[Output]:
         """What is asked of each region that an output makes."""
@@ -116,6 +123,11 @@ def _hangs(output: Output, config: LabelingConfig) -> bool:
     return output.flag("perregion") or _labels_shapes(output, config)
 
 
+def _of_items(output: Output) -> bool:
+    """Whether a control is asked item by item; the editor lets only these be."""
+    return output.flag("peritem") and not output.flag("perregion") and output.tag in _ITEMWISE
+
+
 def _labels_shapes(output: Output, config: LabelingConfig) -> bool:
     """Whether these are bare labels of shapes that other tags draw, such as Labels beside Rectangle."""
     return output.tag == "Labels" and any(config.objects.get(name) in _DRAWN_ON for name in output.to_names)
@@ -131,7 +143,7 @@ def _obstacle(output: Output, config: LabelingConfig, drawing: bool) -> str:
         return ""
     why = (
         _tag(output)
-        or _scope(output)
+        or _items(output, config)
         or _objects(output, config)
         or _sight(output, config)
         or _place(output, config, drawing)
@@ -152,9 +164,11 @@ def _tag(output: Output) -> str:
     return f"is not among the tags that are filled: {listed(sorted(Control.by_tag), most=30).replace(' or ', ' and ')}"
 
 
-def _scope(output: Output) -> str:
-    if output.flag("peritem"):
-        return 'is answered item by item (perItem="true"); only what is asked about the whole task is filled'
+def _items(output: Output, config: LabelingConfig) -> str:
+    """Why an output of one object's items cannot be filled; "" if it can, or is not of items."""
+    without = [name for name in output.to_names if config.objects.get(name) != "Image"]
+    if _of_items(output) and without:
+        return f'is answered item by item (perItem="true"), and {_quoted(without)} has no items; an Image has'
     return ""
 
 

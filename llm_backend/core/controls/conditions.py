@@ -22,7 +22,7 @@ def shown_regions(controls: Sequence[Control], regions: Regions) -> list[Region]
     outputs = {control.name: control.output for control in controls}
     kept = list(regions)
     for _ in range(len(outputs) + 1):
-        still = [region for region in regions if _shown(outputs.get(region.from_name), outputs, kept)]
+        still = [region for region in regions if _shown(outputs.get(region.from_name), outputs, _with(region, kept))]
         if still == kept:
             break
         kept = still
@@ -56,6 +56,13 @@ def _holds_on(condition: Condition, output: Output, region: Regions, outputs: Ma
     named = [part for part in region if condition.tag_name in ("", part.from_name)]
     labels = {label for part in named for label in _last_names(part.value.get(part.type))}
     return bool(named) and (not condition.label_values or not labels.isdisjoint(condition.label_values))
+
+
+def _with(region: Region, regions: Regions) -> Regions:
+    """Those of `regions` that are on the screen with this one: an object shows one item at a time."""
+    if region.item_index is None:
+        return regions
+    return [other for other in regions if other.item_index in (None, region.item_index)]
 
 
 def _shown(output: Output | None, outputs: Mapping[str, Output], regions: Regions) -> bool:

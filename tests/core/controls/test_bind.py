@@ -56,8 +56,8 @@ def test_a_new_tag_is_a_new_file() -> None:
             id="perRegion",
         ),
         pytest.param(
-            '<Image name="t" valueList="$t"/>' + CHOICES.format('toName="t" perItem="true"'),
-            'Choices "c" is answered item by item (perItem="true"); only what is asked about the whole task is filled.',
+            '<Text name="t" value="$t"/>' + CHOICES.format('toName="t" perItem="true"'),
+            'Choices "c" is answered item by item (perItem="true"), and "t" has no items; an Image has.',
             id="perItem",
         ),
         pytest.param(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from llm_backend.core.checks import wrongs
 from llm_backend.core.controls import Control, bind
+from llm_backend.core.controls.per_item import PerItem
 from llm_backend.core.controls.regions import RegionMaker
 from llm_backend.core.inputs import Inputs, read
 from llm_backend.core.labeling import parse
@@ -17,10 +18,14 @@ from llm_backend.errors import AnswerError
 from tests.support.strict import outside_the_subset
 from tests.support.validator import complaints, templates
 
-OBJECTS = '<Text name="text" value="$text"/><Text name="second" value="$text"/><List name="list" value="$items"/>'
+OBJECTS = (
+    '<Text name="text" value="$text"/><Text name="second" value="$text"/><List name="list" value="$items"/>'
+    '<Image name="pages" valueList="$pages"/>'
+)
 DATA = {
     "text": "Some words.",
     "options": [{"value": "Drei", "alias": "3"}, {"value": "Vier 🚀"}],
+    "pages": ["https://a/1.png", "", "https://a/2.png"],
     "items": [{"id": 7, "body": "seven"}, {"id": "seven ✨", "body": "7"}, {"id": "__proto__", "title": "none"}],
 }
 IDS = ["7", "seven ✨", "__proto__"]
@@ -75,6 +80,13 @@ CANONICAL: dict[str, list[JSON]] = {
     '<Ranker name="c" toName="list"><Bucket name="a" default="true"/><Bucket name="schön gut"/></Ranker>': [
         {"a": IDS, "sch_n_gut": []},
         {"a": ["7"], "sch_n_gut": ["__proto__", "seven ✨"]},
+    ],
+    f'<Choices name="c" toName="pages" perItem="true">{FEW}</Choices>': [
+        [{"item": 1, "answer": "Bad"}],
+        [{"item": 1, "answer": "Good"}, {"item": 2, "answer": "Good"}],
+    ],
+    '<TextArea name="c" toName="pages" perItem="true" required="true"/>': [
+        [{"item": 1, "answer": "One."}, {"item": 2, "answer": "Two."}],
     ],
     '<Labels name="c" toName="text"><Label value="A" alias="a"/><Label value="B"/></Labels>': [
         [{"quote": "words", "before": "", "label": "A"}, {"quote": "Some words", "before": "", "label": "B"}],
@@ -134,6 +146,7 @@ def test_a_schema_keeps_to_the_strict_subset(tag: str) -> None:
 def test_every_offered_label_is_taken_for_itself(tag: str) -> None:
     control, inputs = BOUND[tag]
     chooser = control.labeling or control if isinstance(control, RegionMaker) else control
+    chooser = control.each if isinstance(control, PerItem) else chooser
     told = [chooser.encode(chooser.decode(label, inputs), inputs) for label in control.labels(inputs)]
     flat = [answer[0] if isinstance(answer, list) else answer for answer in told]
     # Two labels whose results are spelled alike cannot be told apart afterwards: the first stands for both.
@@ -143,7 +156,7 @@ def test_every_offered_label_is_taken_for_itself(tag: str) -> None:
 # Answers that come near the truth are as telling as nonsense.
 WORDS = sorted({word for answers in CANONICAL.values() for word in json.dumps(answers, ensure_ascii=False).split('"')})
 NEAR = [*WORDS, *(word.upper() for word in WORDS), *(f" {word} " for word in WORDS), "a", "b / c", "d", "3", "left "]
-KEYS = ["a", "b", "schön gut", "sch_n_gut", "_", "c", ""]
+KEYS = ["a", "b", "schön gut", "sch_n_gut", "item", "answer", "quote", "label", "_", ""]
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
@@ -157,7 +170,7 @@ LEAVES = st.one_of(
 )
 ANSWERS = st.recursive(
     LEAVES,
-    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.sampled_from(KEYS), below, max_size=2),
+    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.sampled_from(KEYS), below, max_size=3),
     max_leaves=8,
 )
 
@@ -170,11 +183,13 @@ def test_any_answer_makes_a_region_that_the_config_allows_or_is_refused(tag: str
     assert len(refusal.encode("utf-8")) < 2000
     if not made:
         return
-    (region,) = made
-    assert (region.from_name, region.to_name, region.type) == ("c", control.to_name, control.output.type)
-    assert allowed(tag, control, dict(region.value))
+    for region in made:
+        assert (region.from_name, region.to_name, region.type) == ("c", control.to_name, control.output.type)
+        assert allowed(tag, control, dict(region.value))
+        json.dumps(region.to_json(), allow_nan=False).encode("utf-8")
+    assert len({region.item_index for region in made}) == len(made) or isinstance(control, RegionMaker)
+    assert {region.item_index for region in made} <= ({0, 2} if isinstance(control, PerItem) else {None})
     assert wrongs(CONFIGS[tag], inputs, made) == []
-    json.dumps(region.to_json(), allow_nan=False).encode("utf-8")
     told = control.encode(made, inputs)
     assert told is not None
     assert control.read(told, inputs) == made
@@ -189,8 +204,11 @@ def read_by(control: Control, answer: JSON, inputs: Inputs) -> tuple[list[Region
 
 def allowed(tag: str, control: Control, value: dict[str, JSON]) -> bool:
     """Whether the editor shows this value, by rules spelled out anew here."""
-    ((key, held),) = value.items()
     attrs = control.output.attrs
+    if "start" in value:
+        known = ["a", "B"] if "alias" in tag else ["3", "Vier 🚀"]
+        return set(value.pop("labels")) <= set(known) and DATA["text"][value["start"] : value["end"]] == value["text"]
+    ((key, held),) = value.items()
     if key in ("choices", "taxonomy"):
         known = [list(path) for path in paths(tag, nested=key == "taxonomy" or "allowNested" in tag)]
         entries = [entry if isinstance(entry, list) else [entry] for entry in held]
