@@ -13,7 +13,16 @@ PACKAGE = Path(__file__).parents[1] / "llm_backend"
 # From the foundations to the doors. A room imports only rooms above it (and its own modules).
 ROOMS = (
     *("errors", "settings"),
-    *("core.wire", "core.chat", "core.markup", "core.labeling", "core.inputs", "core.controls", "core.prompts"),
+    *(
+        "core.wire",
+        "core.chat",
+        "core.markup",
+        "core.labeling",
+        "core.inputs",
+        "core.controls",
+        "core.prompts",
+        "core.examples",
+    ),
     *("core.overrides", "core.forms", "core.answers", "core.checks", "core.predictor", "core.run"),
     "interchange",
     *("adapters.addresses", "adapters.limits", "adapters.providers", "adapters.host", "adapters.pictures"),

@@ -1,0 +1,207 @@
+"""Which human answers go along with a question?
+
+The nearest by their words, spread over the labels, within a budget of tokens. Nearness is the cosine of tf-idf vectors
+(Salton and Buckley 1988), looked up in an inverted index; the spread is the greedy trade of maximal marginal relevance
+(Carbonell and Goldstein 1998), here between nearness and labels that were shown already.
+"""
+
+import itertools
+import json
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from llm_backend.core.wire import JSON, TaskId
+
+# Words, and single signs of scripts that put no spaces between words (Thai, Han, kana, hangul).
+_WORD = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+# Of a long text, its rarest words tell most; more would only cost time.
+_MOST_WORDS = 256
+# What nearness an example loses for each earlier one with the same labels.
+_SAME_LABELS = 0.25
+# Texts nearer than this say the same with other punctuation or a word exchanged.
+NEAR_DUPLICATE = 0.9
+_CANDIDATES = 8
+BUDGET = 6_000
+"""Tokens that examples may take of a question."""
+_BYTES_PER_TOKEN = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person made of a task.
+
+    Attributes:
+        annotation: The annotation's id.
+        answers: By the control's name, as its `encode` tells them; what was left empty is missing.
+        by: Who made it, as the host tells it; "" where it does not.
+        made: When, in seconds since 1970.
+        accepted: True for the model's own answer that nobody changed. It is no evidence that it was right.
+    """
+
+    annotation: str
+    data: Mapping[str, JSON]
+    answers: Mapping[str, JSON]
+    task: TaskId | None = None
+    by: str = ""
+    made: float = 0.0
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The task for which examples are wanted.
+
+    Attributes:
+        text: All that it shows, in words.
+    """
+
+    data: Mapping[str, JSON]
+    text: str
+    id: TaskId | None = None
+
+
+@dataclass(slots=True)
+class TokenMeter:
+    """How many bytes make a token, by the usage seen; about four where none was."""
+
+    bytes: float = 0.0
+    tokens: float = 0.0
+
+    def note(self, sent: int, tokens: int) -> None:
+        """Take in a call: the bytes of its messages, and the prompt tokens that the provider counted."""
+        if sent > 0 and tokens > 0:
+            # Older calls fade, so that a change of language or model is followed.
+            self.bytes, self.tokens = 0.95 * self.bytes + sent, 0.95 * self.tokens + tokens
+
+    def tokens_in(self, size: int) -> float:
+        """How many tokens so many bytes are likely to be."""
+        return size / (self.bytes / self.tokens if self.tokens else _BYTES_PER_TOKEN)
+
+
+class Pool:
+    """A project's corrections, to choose examples from. Made once of a set of them; choosing changes nothing.
+
+    What was merely accepted, and what shows no text, is never chosen.
+    """
+
+    def __init__(self, corrections: Iterable[Correction], text_of: Callable[[Correction], str]) -> None:
+        """
+        Args:
+            text_of: All that a correction's task shows, in words.
+        """
+        told = [(correction, text_of(correction)) for correction in corrections if not correction.accepted]
+        held = [(correction, text) for correction, text in told if text.strip() and correction.answers]
+        self._corrections = [correction for correction, _ in held]
+        self._sizes = [len(text.encode("utf-8", "replace")) + _size(one.answers) for one, text in held]
+        self._names = [_name(one.data) for one in self._corrections]
+        self._index = _Index(text for _, text in held)
+
+    def __len__(self) -> int:
+        return len(self._corrections)
+
+    def choose(
+        self, asked: Asked, most: int, *, budget: int = BUDGET, meter: TokenMeter | None = None, apart: bool = False
+    ) -> tuple[Correction, ...]:
+        """The examples for a task, the nearest last, where it stands next to the question.
+
+        The task itself is never among them, by its id or by its data.
+
+        Args:
+            most: How many at most.
+            budget: Tokens that all of them may take.
+            apart: Whether near-duplicates of the task are left out, too, so that trying a prompt out stays honest.
+        """
+        meter = meter or TokenMeter()
+        near = self._index.nearest(asked.text)
+        own = _name(asked.data)
+        free = [
+            (at, nearness)
+            for at, nearness in near
+            if not self._is_task(at, asked, own) and not (apart and nearness >= NEAR_DUPLICATE)
+        ]
+        chosen = _spread(free[: most * _CANDIDATES], most, lambda at: self._labels[at])
+        fitting: list[int] = []
+        for at in chosen:
+            cost = meter.tokens_in(self._sizes[at])
+            if cost <= budget:
+                fitting.append(at)
+                budget -= math.ceil(cost)
+        return tuple(self._corrections[at] for at in reversed(fitting))
+
+    def _is_task(self, at: int, asked: Asked, name: str) -> bool:
+        same_id = asked.id is not None and self._corrections[at].task == asked.id
+        return same_id or self._names[at] == name
+
+    @cached_property
+    def _labels(self) -> list[str]:
+        """What each correction says apart from free text: corrections with the same are of one kind."""
+        return [json.dumps(_short(one.answers), sort_keys=True, default=str) for one in self._corrections]
+
+
+def _spread(near: Sequence[tuple[int, float]], most: int, labels: Callable[[int], str]) -> list[int]:
+    """The best of the near ones, each time the one that is nearest when labels shown already count against it."""
+    chosen: list[int] = []
+    shown: Counter[str] = Counter()
+    left = dict(near)
+    while left and len(chosen) < most:
+        at = max(left, key=lambda one: left[one] - _SAME_LABELS * shown[labels(one)] * left[one])
+        chosen.append(at)
+        shown[labels(at)] += 1
+        del left[at]
+    return sorted(chosen, key=lambda one: -dict(near)[one])
+
+
+class _Index:
+    """Texts by their words."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        counted = [Counter(_words(text)) for text in texts]
+        spread = Counter(word for words in counted for word in words)
+        self._rarity = {word: math.log(1 + len(counted) / count) for word, count in spread.items()}
+        self._postings: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+        self._size = len(counted)
+        for at, words in enumerate(counted):
+            for word, weight in self._weighted(words).items():
+                self._postings[word].append((at, weight))
+
+    def nearest(self, text: str) -> list[tuple[int, float]]:
+        """All texts, each with its nearness (0 to 1), the nearest first; of equally near ones the latest first."""
+        nearness = dict.fromkeys(range(self._size), 0.0)
+        for word, weight in self._weighted(Counter(_words(text))).items():
+            for at, other in self._postings.get(word, ()):
+                nearness[at] += weight * other
+        return sorted(nearness.items(), key=lambda one: (-one[1], -one[0]))
+
+    def _weighted(self, words: Mapping[str, int]) -> dict[str, float]:
+        """A text's words with their weights, of length one; words that the index does not have are as rare as can be."""
+        unknown = math.log(1 + max(self._size, 1))
+        weights = {word: (1 + math.log(n)) * self._rarity.get(word, unknown) for word, n in words.items()}
+        if len(weights) > _MOST_WORDS:
+            weights = dict(sorted(weights.items(), key=lambda one: (-one[1], one[0]))[:_MOST_WORDS])
+        length = math.sqrt(sum(weight * weight for weight in weights.values()))
+        return {word: weight / length for word, weight in weights.items()} if length else {}
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text; of a script without spaces, its signs two by two."""
+    found = _WORD.findall(text.casefold())
+    pairs = [a + b for a, b in itertools.pairwise(found) if _UNSPACED.match(a) and _UNSPACED.match(b)]
+    return found + pairs
+
+
+def _short(answers: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The answers that are labels or numbers, not texts of their own."""
+    return {name: answer for name, answer in answers.items() if _size(answer) <= 64}
+
+
+def _size(answer: JSON) -> int:
+    return len(json.dumps(answer, ensure_ascii=False, default=str).encode("utf-8", "replace"))
+
+
+def _name(data: Mapping[str, JSON]) -> str:
+    return json.dumps(data, sort_keys=True, ensure_ascii=False, default=str)
