@@ -1,0 +1,21 @@
+"""How do tasks enter from a dataset's file, and leave with their predictions?
+
+A file is read row by row and written row by row: of a large one, no more than a few rows are held at a time.
+"""
+
+from llm_backend.interchange.tasks.reading import Survey, is_table, rows, survey
+from llm_backend.interchange.tasks.row import Fault, Labelled, Row
+from llm_backend.interchange.tasks.writing import Form, require_writable, write
+
+__all__ = [
+    "Fault",
+    "Form",
+    "Labelled",
+    "Row",
+    "Survey",
+    "is_table",
+    "require_writable",
+    "rows",
+    "survey",
+    "write",
+]

@@ -1,0 +1,45 @@
+"""What is a row of a dataset, and what can be wrong with it or come of it?"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from llm_backend.core.wire import JSON, Prediction, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a dataset that can be used.
+
+    Attributes:
+        line: Where it begins, counted from 1.
+        meta: What a task of Label Studio says beside its data.
+    """
+
+    line: int
+    task: Task
+    meta: Mapping[str, JSON] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row that cannot be used, and why."""
+
+    line: int
+    sentence: str
+
+
+Entries: TypeAlias = Iterator[Row | Fault]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A row and what came of it.
+
+    Attributes:
+        error: Why there is no prediction; beside one, why some of its fields are empty.
+    """
+
+    row: Row
+    prediction: Prediction | None
+    error: str = ""

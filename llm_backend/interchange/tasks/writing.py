@@ -1,0 +1,153 @@
+"""How are rows written with their predictions: as tasks to import, or as a table?"""
+
+import contextlib
+import csv
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from llm_backend.core.controls.base import Control, listed
+from llm_backend.core.inputs import Inputs, read
+from llm_backend.core.labeling import LabelingConfig
+from llm_backend.core.wire import JSON, TaskId
+from llm_backend.errors import InputError, RequestError
+from llm_backend.interchange.tasks.row import Labelled
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a table's columns are made of.
+
+    Attributes:
+        columns: The dataset's own.
+        ids: Whether its rows have an id, which gets a column.
+    """
+
+    config: LabelingConfig
+    controls: Sequence[Control]
+    columns: Sequence[str]
+    ids: bool = False
+
+
+def write(file: Path, labelled: Iterable[Labelled], form: Form) -> None:
+    """Write rows with their predictions, in order. The file is there when it is whole; until then an older one stays.
+
+    Raises:
+        RequestError: It cannot be written.
+    """
+    writer = _writer(file)
+    begun = file.with_name(f"{file.name}.part")
+    try:
+        try:
+            with open(begun, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+                writer(stream, labelled, form)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(begun, file)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                begun.unlink(missing_ok=True)
+            raise
+    except OSError as exc:
+        raise RequestError(f"{file} cannot be written ({exc.strerror}).") from exc
+
+
+def require_writable(file: Path) -> None:
+    """
+    Raises:
+        RequestError: The ending of the file's name does not say how it is to be written, or its folder is not there.
+    """
+    _writer(file)
+    if not file.absolute().parent.is_dir():
+        raise RequestError(f"{file}: there is no folder {file.parent}; make it first.")
+    if file.is_dir():
+        raise RequestError(f"{file} is a folder; give a file's name.")
+
+
+def _write_list(stream: IO[str], labelled: Iterable[Labelled], form: Form) -> None:
+    separator = "["
+    for one in labelled:
+        stream.write(f"{separator}\n{_task_json(one)}")
+        separator = ","
+    stream.write("[]\n" if separator == "[" else "\n]\n")
+
+
+def _write_lines(stream: IO[str], labelled: Iterable[Labelled], form: Form) -> None:
+    stream.writelines(f"{_task_json(one)}\n" for one in labelled)
+
+
+def _task_json(labelled: Labelled) -> str:
+    """A task as Label Studio imports it. What it does not know, `error`, it passes over."""
+    task, meta = labelled.row.task, labelled.row.meta
+    raw: dict[str, JSON] = {} if task.id is None else {"id": task.id}
+    raw["data"] = dict(task.data)
+    if meta is not None:
+        raw["meta"] = dict(meta)
+    raw["predictions"] = [labelled.prediction.to_json()] if labelled.prediction else []
+    if labelled.error:
+        raw["error"] = labelled.error
+    return json.dumps(raw, ensure_ascii=False)
+
+
+def _write_table(stream: IO[str], labelled: Iterable[Labelled], form: Form) -> None:
+    own = [*(["id"] if form.ids and "id" not in form.columns else []), *form.columns]
+    names = _distinct(own, [*(control.name for control in form.controls), "model_version", "error"])
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*own, *names])
+    for one in labelled:
+        task = one.row.task
+        data = {"id": task.id, **task.data} if task.id is not None else task.data
+        version = one.prediction.model_version if one.prediction else None
+        cells = (*(data.get(name) for name in own), *_answers(one, form), version, one.error)
+        writer.writerow(map(_cell, cells))
+
+
+def _distinct(own: Sequence[str], names: Iterable[str]) -> list[str]:
+    """Names for our columns that the dataset's own do not have: `tone` becomes `predicted_tone` beside a `tone`."""
+    made: list[str] = []
+    for name in names:
+        while name in own or name in made:
+            name = f"predicted_{name}"  # noqa: PLW2901 (until it is one of its own)
+        made.append(name)
+    return made
+
+
+def _answers(labelled: Labelled, form: Form) -> Iterator[JSON]:
+    """The answer of each control, in the words that the model may use."""
+    if labelled.prediction is None:
+        return itertools.repeat(None, len(form.controls))
+    inputs = _inputs(form.config, labelled.row.task.data, labelled.row.task.id)
+    result = labelled.prediction.result
+    return (control.encode(result, inputs) for control in form.controls)
+
+
+def _inputs(config: LabelingConfig, data: Mapping[str, JSON], task: TaskId | None) -> Inputs:
+    try:
+        return read(config, data, task)
+    except InputError:  # it was asked, so it could be read; were it not, what its regions say themselves is enough
+        return Inputs((), data)
+
+
+def _cell(value: JSON) -> str:
+    """A value as a table holds it: a text as it is, all else as JSON, and nothing where there is none."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+_WRITERS: Mapping[str, Callable[[IO[str], Iterable[Labelled], Form], None]] = {
+    ".json": _write_list,
+    ".jsonl": _write_lines,
+    ".csv": _write_table,
+}
+
+
+def _writer(file: Path) -> Callable[[IO[str], Iterable[Labelled], Form], None]:
+    try:
+        return _WRITERS[file.suffix.lower()]
+    except KeyError:
+        raise RequestError(f"{file}: the name of the output ends in {listed(tuple(_WRITERS))}.") from None
