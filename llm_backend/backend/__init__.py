@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Coroutine
 
 from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.store import Store
@@ -69,11 +70,13 @@ class Backend:
             self._versions[request.project] = version
         return version
 
-    async def predict(self, request: PredictRequest) -> list[Prediction | None]:
+    def predict(self, request: PredictRequest) -> Coroutine[None, None, list[Prediction | None]]:
         """Answer the editor (one prediction, perhaps empty) or a batch (one entry per task; None: nothing now)."""
-        if request.interactive:
-            return [await self._interactive.answer(request)]
-        return await self._batch.answer(request)
+        # No coroutine here, which would hold the request until it is answered.
+        return self._alone(request) if request.interactive else self._batch.answer(request)
+
+    async def _alone(self, request: PredictRequest) -> list[Prediction | None]:
+        return [await self._interactive.answer(request)]
 
     def recover(self) -> None:
         """Look again for what a process before this one left to be pushed. Called on the event loop, once."""

@@ -10,15 +10,15 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from llm_backend.adapters.runs import Engine, Question
+from llm_backend.adapters.runs import Engine, Question, Questions
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.backend.projects import Bound, Projects
 from llm_backend.backend.pushing import Pushing
 from llm_backend.core.run import PAUSED, SUPERSEDED, UNFINISHED, WAITING, Run, RunTask, Spec
-from llm_backend.core.wire import Prediction, PredictRequest, Task
+from llm_backend.core.wire import Prediction, PredictRequest, Task, TaskId
 from llm_backend.errors import BackendError
 from llm_backend.settings import Settings
 
@@ -35,26 +35,34 @@ _OURS_STORED = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of a request's tasks; `kept` holds answers by digest and grows as the others come in."""
+    """What is known of a request's tasks; `kept` holds answers by digest and grows as the others come in.
+
+    Of the tasks it holds names alone: many requests may wait, each for fifty thousand.
+
+    Attributes:
+        digests: In the request's order; None for what is no task.
+        idents: The tasks' ids, in the same order.
+    """
 
     spec: Spec
-    tasks: tuple[RunTask | None, ...]
+    digests: Sequence[str | None]
+    idents: Sequence[TaskId | None]
     kept: dict[str, Kept]
 
     @property
-    def missing(self) -> dict[str, RunTask]:
-        """The tasks without a known answer, by digest."""
-        return {task.digest: task for task in self.tasks if task and task.digest not in self.kept}
+    def missing(self) -> set[str]:
+        """The tasks without a known answer."""
+        return {digest for digest in self.digests if digest and digest not in self.kept}
 
     @property
-    def questions(self) -> list[Question]:
+    def questions(self) -> Questions:
         """What the request wants answered."""
-        return [Question(self.spec.project, self.spec.version, task.digest) for task in self.tasks if task]
+        return Questions(self.spec.project, self.spec.version, tuple(filter(None, self.digests)))
 
     @property
     def alone(self) -> bool:
         """Whether somebody may be waiting for this one task's page."""
-        return len(self.tasks) == 1
+        return len(self.digests) == 1
 
 
 class Batch:
@@ -78,16 +86,20 @@ class Batch:
 
     async def answer(self, request: PredictRequest) -> list[Prediction | None]:
         """A prediction for each task, in order; None where there is none now."""
-        began = self._clock()
+        began, project, total = self._clock(), request.project, len(request.tasks)
         try:
             # In a thread: what is done for ten thousand tasks at once must not hold up the loop.
             known = await asyncio.to_thread(self._look_up, request)
-            await self._ask_and_wait(known, began)
+            missing = known.missing
+            if missing:
+                await self._have_asked(known, missing, request.tasks)
+            del request  # the store has its tasks
+            await self._wait(known, missing, began)
             await self._pushing.wait(known.questions, _OURS_STORED)
             predictions = await asyncio.to_thread(self._give, known, began)
         except BackendError as exc:
-            log.warning("batch project=%s tasks=%d: %s", request.project, len(request.tasks), exc.logged)
-            return [None] * len(request.tasks)
+            log.warning("batch project=%s tasks=%d: %s", project, total, exc.logged)
+            return [None] * total
         log.info(
             "batch project=%s version=%s tasks=%d answered=%d seconds=%.2f",
             known.spec.project,
@@ -117,31 +129,33 @@ class Batch:
         """What is known of the request's tasks before a model is asked."""
         bound = self._projects.bind(request.project, request.label_config)
         spec = _spec(bound, request.label_config)
-        tasks = tuple(RunTask(_digest(task), task) if task else None for task in request.tasks)
-        kept = self._store.kept(spec.project, spec.version, [task.digest for task in tasks if task])
-        return _Known(spec, tasks, dict(kept))
+        digests: list[str | None] = []
+        idents: list[TaskId | None] = []
+        for task in request.tasks:
+            digests.append(_digest(task) if task else None)
+            idents.append(task.id if task else None)
+        kept = self._store.kept(spec.project, spec.version, filter(None, digests))
+        return _Known(spec, digests, idents, dict(kept))
 
-    async def _ask_and_wait(self, known: _Known, began: float) -> None:
-        """Have asked what is not known, and add what is answered before the deadline."""
-        missing = known.missing
+    async def _wait(self, known: _Known, missing: Collection[str], began: float) -> None:
+        """Add what is answered before the deadline."""
         if missing:
-            await self._have_asked(known)
             patience = self._settings.open_task_deadline if known.alone else self._settings.batch_deadline
-            questions = [Question(known.spec.project, known.spec.version, digest) for digest in missing]
+            questions = Questions(known.spec.project, known.spec.version, missing)
             at_hand = await self._engine.wait(questions, patience - (self._clock() - began))
             known.kept.update(await asyncio.to_thread(self._kept, known.spec, missing))
             known.kept.update({question.digest: kept for question, kept in at_hand.items()})
         if known.alone:
             await asyncio.sleep(max(0.0, _TWINS_MEET - (self._clock() - began)))
-            (task,) = known.tasks
-            if task and self._store.given_since(known.spec.project, known.spec.version, task.digest, began):
+            (digest,) = known.digests
+            if digest and self._store.given_since(known.spec.project, known.spec.version, digest, began):
                 await asyncio.sleep(_HOST_STORES)
 
-    async def _have_asked(self, known: _Known) -> None:
+    async def _have_asked(self, known: _Known, missing: set[str], tasks: Sequence[Task | None]) -> None:
         """Put the missing tasks into a run, but for those that another run waits for; that one is woken."""
         run = Run(uuid.uuid4().hex[:12], known.spec, "queued", created=self._clock())
-        mine = await asyncio.to_thread(self._add, run, known)
-        others = await asyncio.to_thread(self._others, known.spec, known.missing.keys() - mine)
+        mine = await asyncio.to_thread(self._add, run, known, missing, tasks)
+        others = await asyncio.to_thread(self._others, known.spec, missing - mine - known.kept.keys())
         if mine:
             await self._engine.start(run.id)
         for run_id in others:
@@ -150,14 +164,18 @@ class Batch:
             for run_id, digests in {**others, run.id: mine}.items():
                 await self._engine.hurry(run_id, digests)
 
-    def _add(self, run: Run, known: _Known) -> set[str]:
+    def _add(self, run: Run, known: _Known, missing: set[str], tasks: Sequence[Task | None]) -> set[str]:
         """Add the run; returns the digests that it is to ask for.
 
         What another run answered between our look and now is settled from its answer, and not asked again.
         """
-        missing = known.missing
-        mine = {task.digest for task in self._store.add_run(run, tuple(missing.values()))}
-        answered = self._store.kept(known.spec.project, known.spec.version, mine) if mine else {}
+        named = zip(known.digests, tasks, strict=True)
+        mine = set(
+            self._store.add_run(
+                run, (RunTask(digest, task) for digest, task in named if digest in missing and digest and task)
+            )
+        )
+        answered = self._store.kept(known.spec.project, known.spec.version, mine)
         if answered:
             self._store.settle(run.id, [Settled(kept) for kept in answered.values()])
             known.kept.update(answered)
@@ -181,12 +199,16 @@ class Batch:
     def _push_later(self, known: _Known, predictions: list[Prediction | None]) -> None:
         """What the host did not get is pushed when it comes; what it got is looked for, since it may have hung up."""
         spec = known.spec
-        pairs = [(task, given) for task, given in zip(known.tasks, predictions, strict=True) if task]
-        handed = [(Question(spec.project, spec.version, task.digest), task.task.id) for task, given in pairs if given]
+        answered = {digest for digest, kept in known.kept.items() if kept.prediction is not None}
+        handed: list[tuple[Question, TaskId | None]] = []
+        left: dict[str, TaskId | None] = {}
+        for digest, ident, given in zip(known.digests, known.idents, predictions, strict=True):
+            if digest and given:
+                handed.append((Question(spec.project, spec.version, digest), ident))
+            elif digest and digest not in answered:
+                left[digest] = ident
         if handed:
             self._pushing.handed(handed)
-        answered = {digest for digest, kept in known.kept.items() if kept.prediction is not None}
-        left = {task.digest: task.task.id for task, given in pairs if not given and task.digest not in answered}
         if left:
             self._pushing.follow(spec.project, spec.version, left)
 
@@ -199,8 +221,8 @@ class Batch:
         answered = [digest for digest, kept in known.kept.items() if kept.prediction is not None]
         mine = self._store.give(spec.project, spec.version, answered, began)
         return [
-            _prediction(known.kept[task.digest], spec.version) if task and task.digest in mine else None
-            for task in known.tasks
+            _prediction(known.kept[digest], spec.version) if digest and digest in mine else None
+            for digest in known.digests
         ]
 
 

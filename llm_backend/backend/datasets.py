@@ -168,7 +168,7 @@ class Dataset:
         if mine:
             self._runs[run.id] = run
         # What a part before this one answered between our look and now is not asked again.
-        late = self._store.kept(self.spec.project, self.spec.version, [row.digest for row in mine])
+        late = self._store.kept(self.spec.project, self.spec.version, mine)
         if late:
             self._store.settle(run.id, [Settled(one) for one in late.values()])
         failed = sum(row.digest in kept and kept[row.digest].prediction is None for row in rows)

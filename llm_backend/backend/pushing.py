@@ -184,9 +184,9 @@ class _Storing:
 
     async def wait(self, questions: Collection[Question], seconds: float) -> None:
         """Return when none of these is on its way, or when the time is up."""
-        wanted = frozenset(questions)
-        if wanted.isdisjoint(self._questions):
+        if self._questions.isdisjoint(questions):
             return
+        wanted = frozenset(questions)
         try:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(lambda: wanted.isdisjoint(self._questions))
@@ -242,7 +242,7 @@ class Pushing:
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._reports: dict[str, PushReport] = {}
         self._storing = _Storing()
-        self._followed: set[Question] = set()
+        self._followed: dict[tuple[str, str], list[dict[str, int]]] = {}
         self._followers: set[asyncio.Task[None]] = set()
         self._call_later = call_later
         self._closing = False
@@ -290,13 +290,14 @@ class Pushing:
         Args:
             tasks: By digest.
         """
+        followed = self._followed.get((project, version), [])
         fresh = {
             digest: task
             for digest, task in tasks.items()
-            if isinstance(task, int) and Question(project, version, digest) not in self._followed
+            if isinstance(task, int) and not any(digest in one for one in followed)
         }
         if fresh and not self._closing:
-            self._followed |= {Question(project, version, digest) for digest in fresh}
+            self._followed.setdefault((project, version), followed).append(fresh)
             follower = asyncio.ensure_future(self._follow(project, version, fresh))
             self._followers.add(follower)
             follower.add_done_callback(self._followers.discard)
@@ -343,12 +344,14 @@ class Pushing:
                 log.warning("push project=%s: what was answered cannot be seen now: %s", project, exc.logged)
                 continue
             for digest in ended:
-                question, task = Question(project, version, digest), left.pop(digest)
-                self._followed.discard(question)
+                task = left.pop(digest)
                 if digest in answered:
-                    self.settled(question, task)
+                    self.settled(Question(project, version, digest), task)
             if ended:
                 pause = _FIRST_PAUSE
+        self._followed[project, version].remove(left)
+        if not self._followed[project, version]:
+            del self._followed[project, version]
 
     def _look(self, project: str, version: str, digests: list[str]) -> tuple[list[str], set[str]]:
         """Which of these no run is to bring any more, and which of those were answered."""

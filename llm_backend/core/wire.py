@@ -2,10 +2,10 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 
 from llm_backend.errors import RequestError
 
@@ -133,6 +133,28 @@ class Task:
         )
 
 
+class Tasks(Sequence[Task | None]):
+    """Tasks that are read anew from their JSON each time they are looked at, so that many take little room."""
+
+    def __init__(self, raw: Sequence[JSON]) -> None:
+        self._raw = raw
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    @overload
+    def __getitem__(self, index: int) -> Task | None: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Task | None]: ...
+
+    def __getitem__(self, index: int | slice) -> Task | Sequence[Task | None] | None:
+        return Tasks(self._raw[index]) if isinstance(index, slice) else _task_or_none(self._raw[index])
+
+    def __iter__(self) -> Iterator[Task | None]:
+        return map(_task_or_none, self._raw)
+
+
 @dataclass(frozen=True, slots=True)
 class PredictRequest:
     """The body of `POST /predict`.
@@ -143,7 +165,7 @@ class PredictRequest:
         context: The regions on the annotator's screen for an interactive call; None for a batch.
     """
 
-    tasks: tuple[Task | None, ...]
+    tasks: Sequence[Task | None]
     label_config: str
     project: str
     context: tuple[Region, ...] | None = None
@@ -156,7 +178,7 @@ class PredictRequest:
     def from_json(cls, raw: JSON) -> "PredictRequest":
         body = _object(raw)
         tasks = body.get("tasks")
-        if not isinstance(tasks, list):
+        if not isinstance(tasks, Sequence) or isinstance(tasks, str):
             raise RequestError(f'"tasks" must be a list of tasks; found {_kind(tasks)}.')
         config = body.get("label_config")
         if not isinstance(config, str):
@@ -166,7 +188,7 @@ class PredictRequest:
         params = body.get("params")
         context = params.get("context") if isinstance(params, Mapping) else None
         return cls(
-            tasks=tuple(_task_or_none(task) for task in tasks),
+            tasks=Tasks(tasks),
             label_config=config,
             project=_text_or_none(body.get("project")) or "",
             context=_regions(context.get("result")) if isinstance(context, Mapping) else None,
@@ -281,7 +303,8 @@ def extra_params(raw: JSON) -> Mapping[str, JSON]:
 
 def answers_to_json(predictions: list[Prediction | None]) -> dict[str, JSON]:
     """The reply to a batch: one entry per task, `[]` (nothing now, ask again) where there is no prediction."""
-    return {"results": [prediction.to_json() if prediction else [] for prediction in predictions]}
+    nothing: list[JSON] = []
+    return {"results": [prediction.to_json() if prediction else nothing for prediction in predictions]}
 
 
 def marked(regions: tuple[Region, ...], origin: str) -> tuple[Region, ...]:

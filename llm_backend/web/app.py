@@ -11,7 +11,7 @@ from llm_backend.errors import BackendError, BodyTooLarge, NotAllowed, RequestEr
 from llm_backend.metrics import Metrics
 from llm_backend.services import Services
 from llm_backend.settings import Settings
-from llm_backend.web.bodies import read_body
+from llm_backend.web.bodies import read_body, read_tasks
 from llm_backend.web.counting import Counted, metering
 from llm_backend.web.origins import refuse_strangers
 from llm_backend.web.paths import Prefixed
@@ -51,8 +51,8 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
 
     @app.post("/predict")
     def predict() -> Response:
-        asked = PredictRequest.from_json(read_body())
-        return jsonify(answers_to_json(loop.run(backend.predict(asked))))
+        # Nothing here holds the request: a batch lets its tasks go before it waits.
+        return jsonify(answers_to_json(loop.run(backend.predict(PredictRequest.from_json(read_tasks())))))
 
     @app.post("/webhook")
     def webhook() -> Response:

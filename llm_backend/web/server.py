@@ -1,5 +1,6 @@
 """How is the application served? One gunicorn process with many threads, and one event loop beside them."""
 
+import ctypes
 import gc
 import logging
 import sys
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 # One process whose threads only wait: no /health was late behind 120 waiting requests (measured), and the state of the
 # embedded form has one owner.
 _THREADS = 128
+_M_MMAP_THRESHOLD, _LARGE = -3, 128 * 1024  # glibc's name for it, and where it begins before it moves
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -82,11 +84,23 @@ def serve(settings: Settings, host: str = "0.0.0.0", port: int = 9090, llm: LLM 
     _say_what_does_not_work(settings)
     log.info("serving on http://%s:%s with %s", host, port, llm.model if llm else settings.model)
     _keep_out_of_collections()
+    _give_large_blocks_back()
     stop_sharing = share()
     try:
         _Server(settings, host, port, llm).run()
     finally:
         stop_sharing()
+
+
+def _give_large_blocks_back() -> None:
+    """Have the C library return large blocks to the system as soon as they are freed, where it is glibc.
+
+    It keeps more of them with every one that is freed, and in each of many threads: a request of fifty thousand tasks
+    left 10 MiB more behind (measured).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def _log_to_stderr(level: str) -> None:

@@ -74,10 +74,10 @@ def test_a_damaged_file_stops_the_start_with_one_sentence(tmp_path: Path) -> Non
 
 def test_fifty_thousand_tasks_in_one_request_are_answered_in_time(tmp_path: Path) -> None:
     model, deadline = _well(1.0), 6.0
-    tasks = [_as_the_host_sends_it(number) for number in range(1, 50_001)]
+    tasks = [task(number) for number in range(1, 50_001)]  # small ones: what is held beside their text counts most
     body = len(json.dumps(predict_body(tasks, CONFIG)))
     with _served(model, tmp_path, BATCH_DEADLINE=str(deadline)) as server, ThreadPoolExecutor(1) as threads:
-        server.predict(tasks[:10], CONFIG)
+        server.predict(tasks[:200], CONFIG)  # as many calls in flight as there may be
         before = _most_memory(server)
         began = time.monotonic()
         request = _later(server, tasks, threads)
@@ -95,8 +95,8 @@ def test_fifty_thousand_tasks_in_one_request_are_answered_in_time(tmp_path: Path
             f"{seconds:.1f} s, /health {slowest * 1000:.0f} ms, {before:.0f} -> {most:.0f} MiB, body {body >> 20} MiB"
         )
         assert len(results) == len(tasks)
-        assert all(results[:10])
-        assert (job["state"], job["total"]) == ("running", 49_990)
+        assert all(results[:200])
+        assert (job["state"], job["total"]) == ("running", 49_800)
         assert seconds < deadline + 4
         assert slowest < 1.0
         assert most < before + 5 * body / 2**20
@@ -125,14 +125,6 @@ def test_the_same_tasks_posted_at_once_are_asked_and_given_once(tmp_path: Path, 
     given = [sum(bool(answer[place]) for answer in answers) for place in range(len(tasks))]
     assert given == [1] * len(tasks)
     assert len(model.paid) == len(tasks)
-
-
-def _as_the_host_sends_it(number: int) -> dict[str, Any]:
-    """A ticket of some length, with what Label Studio puts around it."""
-    plain = task(number)
-    text = plain["data"]["text"] + " I have switched it off and on again, twice, and read the manual." * 8
-    told = dict.fromkeys(("created_at", "updated_at"), "2026-11-20T23:32:30.227997Z")
-    return {**plain, **told, "data": {"text": text}, "meta": {}, "is_labeled": False, "overlap": 1, "inner_id": number}
 
 
 def _most_memory(server: Server) -> float:

@@ -3,7 +3,7 @@
 An engine is handed its work: how one task is asked. It decides when and where, and keeps the store informed.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,28 @@ class Question:
     project: str
     version: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Questions(Collection[Question]):
+    """Many questions of one version, each made when it is looked at: a request may wait for fifty thousand."""
+
+    project: str
+    version: str
+    digests: Collection[str]
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def __iter__(self) -> Iterator[Question]:
+        return (Question(self.project, self.version, digest) for digest in self.digests)
+
+    def __contains__(self, question: object) -> bool:
+        return (
+            isinstance(question, Question)
+            and (question.project, question.version) == (self.project, self.version)
+            and question.digest in self.digests
+        )
 
 
 @dataclass(frozen=True, slots=True)

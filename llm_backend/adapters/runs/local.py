@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _READ_AT_ONCE = 256
 # Questions that are begun before the loop turns to other calls: an annotator's must not wait until all are made.
 _BEGUN_AT_ONCE = 8
+_LOOKED_UP_AT_ONCE = 2000
 _ENDING_SECONDS = 5.0
 _OUR_FAULT = "The server failed on a fault of its own; its log says more."
 # Between two tries to store what the store did not take: a lock is gone soon, a full disk is not.
@@ -341,17 +342,19 @@ class LocalEngine:
 
     async def _tell_what_is_over(self, waiter: _Waiter, scope: Scope, dropped: _Active | None = None) -> None:
         """Tell of questions that no run is to answer any more: some were settled just before somebody came to wait."""
-        digests = frozenset(waiter.open[scope])
-        try:
-            waited_for = await asyncio.to_thread(self._store.runs_waiting_for, *scope, digests)
-        except BackendError as exc:
-            log.warning("project=%s: what waits cannot be seen now: %s", scope[0], exc.logged)
-            return
-        for digest in digests:
-            run_id = waited_for.get(digest)
-            asked = dropped is not None and digest in dropped.asking
-            if not asked and (run_id is None or (dropped is not None and run_id == dropped.run_id)):
-                waiter.tell(scope, digest, None)
+        digests = tuple(waiter.open[scope])
+        for first in range(0, len(digests), _LOOKED_UP_AT_ONCE):
+            some = digests[first : first + _LOOKED_UP_AT_ONCE]
+            try:
+                waited_for = await asyncio.to_thread(self._store.runs_waiting_for, *scope, some)
+            except BackendError as exc:
+                log.warning("project=%s: what waits cannot be seen now: %s", scope[0], exc.logged)
+                return
+            for digest in some:
+                run_id = waited_for.get(digest)
+                asked = dropped is not None and digest in dropped.asking
+                if not asked and (run_id is None or (dropped is not None and run_id == dropped.run_id)):
+                    waiter.tell(scope, digest, None)
 
     def _leave(self, scope: Scope, waiter: _Waiter) -> None:
         waiters = self._waiting.get(scope, set())

@@ -74,11 +74,13 @@ class Runs(Protocol):
     A question (project, version, digest) waits in one unfinished run at most, whoever adds it and from which process.
     """
 
-    def add_run(self, run: Run, tasks: Sequence[RunTask]) -> tuple[RunTask, ...]:
+    def add_run(self, run: Run, tasks: Iterable[RunTask]) -> tuple[str, ...]:
         """Remember a new run with those of the tasks that no unfinished run is waiting for; one transaction.
 
+        Args:
+            tasks: Are taken in slices, so that they need not all be there at once.
         Returns:
-            The tasks that are the run's now. With none, the run is not stored.
+            The digests of the tasks that are the run's now. With none, the run is not stored.
         """
         ...
 

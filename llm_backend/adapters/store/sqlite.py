@@ -121,7 +121,7 @@ class SqliteStore(SqliteRuns):
     def kept(self, key: str, version: str, digests: Iterable[str]) -> dict[str, Kept]:
         scope = (plain(key), plain(version), self._clock() - self._age)
         rows: list[tuple[Any, ...]] = []
-        for some in slices(dict.fromkeys(digests), ASKED_AT_ONCE):
+        for some in slices(digests, ASKED_AT_ONCE):
             with self._visit() as connection:
                 rows += connection.execute(
                     f"""SELECT digest, prediction, reason, lasting, made FROM kept

@@ -72,8 +72,8 @@ class SqliteRuns(SqliteFile):
         self._adding: set[int] = set()
         self._given = Given(clock)
 
-    def add_run(self, run: Run, tasks: Sequence[RunTask]) -> tuple[RunTask, ...]:
-        mine: list[RunTask] = []
+    def add_run(self, run: Run, tasks: Iterable[RunTask]) -> tuple[str, ...]:
+        mine: list[str] = []
         number = self._begin(run)
         try:
             for some in slices(tasks, ADDED_AT_ONCE):
@@ -100,7 +100,7 @@ class SqliteRuns(SqliteFile):
     def runs_waiting_for(self, project: str, version: str, digests: Iterable[str]) -> dict[str, str]:
         waiting: dict[str, str] = {}
         scope = (plain(project), plain(version))
-        for some in slices(dict.fromkeys(digests), ASKED_AT_ONCE):
+        for some in slices(digests, ASKED_AT_ONCE):
             named = {question_name(*scope, digest): digest for digest in some}
             with self._visit() as connection:
                 rows = connection.execute(
@@ -219,8 +219,8 @@ class SqliteRuns(SqliteFile):
             self._adding.add(number)
         return number
 
-    def _add(self, number: int, spec: Spec, tasks: Iterable[RunTask], place: int) -> list[RunTask]:
-        """Add those of the tasks that wait nowhere; the first has `place`. Returns them."""
+    def _add(self, number: int, spec: Spec, tasks: Iterable[RunTask], place: int) -> list[str]:
+        """Add those of the tasks that wait nowhere; the first has `place`. Returns their digests."""
         scope = (plain(spec.project), plain(spec.version))
         rows: dict[bytes, tuple[RunTask, str, str]] = {}
         for task in tasks:
@@ -242,7 +242,7 @@ class SqliteRuns(SqliteFile):
                 "INSERT INTO run_texts (ident, data) VALUES (?, ?)",
                 [(ident, data) for ident, (_, _, data) in enumerate(rows.values(), first)],
             )
-        return [task for task, _, _ in rows.values()]
+        return [task.digest for task, _, _ in rows.values()]
 
     def _taken(self, connection: sqlite3.Connection, questions: Collection[bytes]) -> set[bytes]:
         """Those of the questions that wait in an unfinished run, or in one that is being added."""

@@ -42,7 +42,7 @@ ADD = """
 store = RedisStore(url)
 print("ready", flush=True)
 sys.stdin.readline()
-print(*(task.digest for task in store.add_run(Run(sys.argv[2], SPEC, "queued"), tasks(3_000))), flush=True)
+print(*store.add_run(Run(sys.argv[2], SPEC, "queued"), tasks(3_000)), flush=True)
 """
 ADD_WITHOUT_END = """
 store = RedisStore(url, lease_seconds=1)
@@ -326,7 +326,7 @@ def test_full_memory_is_a_sentence_and_changes_nothing(tmp_path: Path, program: 
 
 
 LOST_REPLIES: dict[str, Callable[[RedisStore], object]] = {
-    "adding": lambda store: [task.digest for task in store.add_run(Run("r", SPEC, "queued"), tasks(700))],
+    "adding": lambda store: list(store.add_run(Run("r", SPEC, "queued"), tasks(700))),
     "settling": lambda store: store.settle("q", [done(f"q{number}") for number in range(3)]),
     "handing over": lambda store: sorted(store.give(KEY, "m-1", ["a", "b"], NOW)),
     "saving": lambda store: store.pin_prompt(KEY, "Classify"),

@@ -35,7 +35,7 @@ def tasks(*digests: str) -> list[RunTask]:
 
 def add(store: Store, run_id: str, *digests: str, spec: Spec = SPEC, created: float = 1.0) -> list[str]:
     """Add a run; returns the digests that are its own."""
-    return [task.digest for task in store.add_run(Run(run_id, spec, "queued", created=created), tasks(*digests))]
+    return list(store.add_run(Run(run_id, spec, "queued", created=created), tasks(*digests)))
 
 
 def done(digest: str, note: str = "", usage: Usage = SPENT) -> Settled:
@@ -92,7 +92,7 @@ TASKS = {
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_task_comes_back_as_it_was_sent(open_store: Callable[..., Store], task: Task) -> None:
     mine = open_store().add_run(Run("r", SPEC, "queued"), [RunTask("d", task)])
-    assert mine == (RunTask("d", task),)
+    assert mine == ("d",)
     store = open_store()
     assert store.waiting_tasks("r", 10) == ((0, RunTask("d", task)),)
     assert store.waiting_among("r", ["d"]) == (RunTask("d", task),)
@@ -118,7 +118,8 @@ def test_question_waits_in_one_unfinished_run_at_most(store: Store) -> None:
 
 def test_task_named_twice_is_asked_once(store: Store) -> None:
     given = [RunTask("a", Task(1, {})), RunTask("b", Task(2, {})), RunTask("a", Task(3, {}))]
-    assert store.add_run(Run("r", SPEC, "queued"), given) == tuple(given[:2])
+    assert store.add_run(Run("r", SPEC, "queued"), iter(given)) == ("a", "b")
+    assert store.waiting_among("r", "ab") == tuple(given[:2])
     assert counts(store, "r") == {"waiting": 2}
 
 

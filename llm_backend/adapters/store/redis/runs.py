@@ -64,7 +64,7 @@ class RedisRuns(RedisServer):
         self._age, self._keep_most, self._runs_most = keep_days * DAY, keep_most, runs_most
         self._lease = lease_seconds
 
-    def add_run(self, run: Run, tasks: Sequence[RunTask]) -> tuple[RunTask, ...]:
+    def add_run(self, run: Run, tasks: Iterable[RunTask]) -> tuple[str, ...]:
         self._prune_runs()
         self._begin(run)
         try:
@@ -136,7 +136,7 @@ class RedisRuns(RedisServer):
         """See `Runs`. Of a large bulk, a few hundred are one transaction; an answer for a task that waits no more is
         kept if there is none yet."""
         state: RunState | None = None
-        outcomes = _first_of_each(settled, lambda one: one.kept.digest)
+        outcomes = list(_first_of_each(settled, lambda one: one.kept.digest))
         for some in slices(outcomes, SETTLED_AT_ONCE) if outcomes else [[]]:
             told = [word for one in some for word in _told(one)]
             state = self._script("settle", run_id, self._clock(), *self._bounds(), *told)
@@ -199,9 +199,9 @@ class RedisRuns(RedisServer):
         }
         self._script("begin_run", run.id, self._lease, *(word for pair in held.items() for word in pair))
 
-    def _add(self, run: Run, tasks: Sequence[RunTask]) -> tuple[RunTask, ...]:
-        """Add those of the tasks that wait nowhere, slice by slice. Returns them."""
-        mine: list[RunTask] = []
+    def _add(self, run: Run, tasks: Iterable[RunTask]) -> tuple[str, ...]:
+        """Add those of the tasks that wait nowhere, slice by slice. Returns their digests."""
+        mine: list[str] = []
         scope = short(run.spec.project, run.spec.version)
         written = ((task, *_written(task)) for task in tasks)
         for some in slices(written, AT_ONCE, lambda one: len(one[2]), BYTES_AT_ONCE):
@@ -209,7 +209,7 @@ class RedisRuns(RedisServer):
             numbers = self._script("add_tasks", run.id, scope, self._lease, *told)
             if numbers is None:
                 raise _too_slow()
-            mine += [some[number - 1][0] for number in numbers]
+            mine += [some[number - 1][0].digest for number in numbers]
         return tuple(mine)
 
     def _give_up(self, run_id: str) -> None:
@@ -368,12 +368,13 @@ def _periods(now: float) -> tuple[int, int]:
     return int(now // GIVEN_SECONDS), int(now // GIVEN_SECONDS) - 1
 
 
-def _first_of_each(values: Iterable[T], digest: Callable[[T], str]) -> list[T]:
+def _first_of_each(values: Iterable[T], digest: Callable[[T], str]) -> Iterator[T]:
     """The values in their order; of two with one digest, the first."""
-    named: dict[str, T] = {}
+    seen: set[str] = set()
     for value in values:
-        named.setdefault(digest(value), value)
-    return list(named.values())
+        if (name := digest(value)) not in seen:
+            seen.add(name)
+            yield value
 
 
 def _once(digests: Iterable[str]) -> list[str]:
