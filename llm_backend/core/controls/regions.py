@@ -76,6 +76,13 @@ class Labeling(Chooser):
         super().__init__(output)
         self.required = True
 
+    def read(self, answer: JSON, inputs: Inputs, regions: Regions = ()) -> list[Region]:
+        """As for every control; but no region is without a label."""
+        made = super().read(answer, inputs, regions)
+        if not made:
+            raise AnswerError(f'"{self.name}" gives every place a label; the model gave {shown(answer)}.')
+        return made
+
     def _options(self, choices: Sequence[Choice]) -> Options:
         return Options(self.name, flat(choices))
 

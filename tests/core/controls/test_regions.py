@@ -240,3 +240,17 @@ def test_the_numbers_of_places_are_told_apart() -> None:
     made, llm = outcome(plan, {"who": spans, "relations": []}, {"who": spans, "relations": []})
     assert "gave 1 twice" in llm.calls[1].messages[-1].text
     assert [value["text"] for _, value in told(made)] == ["Microsoft"]
+
+
+@pytest.mark.parametrize("label", ["", " ", None, []])
+def test_a_place_or_a_link_without_a_label_is_told_and_the_others_stay(label: JSON) -> None:
+    places = [span("Microsoft", "Org", id=1), span("Bill Gates", "Person", id=2), span("Bill Gates", label, id=3)]
+    found, _ = outcome(plan_of(LABELS), {"who": places}, {"who": places})
+    assert [value["text"] for _, value in told(found)] == ["Microsoft", "Bill Gates"]
+    assert "gives every place a label" in found.faults[0]
+
+    links = [{"from": 1, "to": 2, "label": label}]
+    answer = {"who": places[:2], "relations": links}
+    found, _ = outcome(plan_of(LABELS, RELATIONS), answer, answer)
+    assert len(found.regions) == 2
+    assert len(found.faults) == 1
