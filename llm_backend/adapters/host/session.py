@@ -3,39 +3,26 @@
 The operator's key goes to the origin of LABEL_STUDIO_URL and nowhere else: redirects are followed by hand, and one that
 leads to another origin ends here. A personal access token (a JWT that only refreshes) is exchanged for an access token
 of a few minutes, which is kept and renewed; a legacy token is sent as it is.
-
-A host that only /setup told of is a guest: it is met at public addresses alone, with the token of that same /setup.
 """
 
 import asyncio
-import base64
-import binascii
-import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import aiohttp
 from yarl import URL
 
-from llm_backend.adapters.addresses import (
-    AddressRefused,
-    Lookup,
-    guarded_connector,
-    refuse_address,
-    system_lookup,
-)
+from llm_backend.adapters.host.tokens import access_in, life_of
+from llm_backend.adapters.host.web import REDIRECTS, TooLarge, joined, megabytes, read_bounded
 from llm_backend.core.wire import JSON
 from llm_backend.errors import BackendError
 
 MOST_BYTES = 20 * 1024 * 1024
-REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _HOPS = 3
 _TOKEN_BYTES = 64 * 1024
-_USUAL_LIFE = 300.0
 _MARGIN = 30.0
 _REST_AFTER_REFUSAL = 30.0
-_CHUNK = 64 * 1024
 
 
 class HostError(BackendError):
@@ -55,10 +42,6 @@ class HostError(BackendError):
         self.unsure = unsure
 
 
-class TooLarge(Exception):
-    """A body went over its limit; whoever reads it says the sentence."""
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a server said: status, where it sends us (a redirect), and a bounded body."""
@@ -66,6 +49,23 @@ class Answer:
     status: int
     body: bytes = field(default=b"", repr=False)
     location: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of Label Studio.
+
+    Attributes:
+        limit: Bytes that its answer may have.
+        body: Sent as JSON.
+        seconds: How long it may take, where that is longer than usual.
+    """
+
+    method: str
+    url: URL
+    limit: int
+    body: JSON = field(default=None, repr=False)
+    seconds: float | None = None
 
 
 class Host:
@@ -140,7 +140,7 @@ class Host:
         """
         url = self.at(path)
         for _ in range(_HOPS + 1):
-            answer = await self._ask("GET", url, limit)
+            answer = await self._ask(Request("GET", url, limit))
             if answer.status not in REDIRECTS:
                 self._check(answer, url)
                 return answer.body
@@ -165,7 +165,7 @@ class Host:
             HostError: It was not accepted. What Label Studio said stays unsaid, for it quotes what it was sent.
         """
         url = self.at(path)
-        answer = await self._ask("POST", url, MOST_BYTES, body, seconds)
+        answer = await self._ask(Request("POST", url, MOST_BYTES, body, seconds))
         if answer.status in REDIRECTS:
             target = joined(url, answer.location)
             to = target.origin() if target else "nowhere"
@@ -209,14 +209,14 @@ class Host:
             "switched off in its organization settings; a personal access token works either way."
         )
 
-    async def _ask(self, method: str, url: URL, limit: int, body: JSON = None, seconds: float | None = None) -> Answer:
+    async def _ask(self, request: Request) -> Answer:
         """One request with credentials, and once more with new ones if the access token had ended early."""
         shown = await self._authorization()
-        answer = await self._send(method, url, limit, shown, body, seconds)
+        answer = await self._send(request, shown)
         if answer.status == 401 and self._personal:
             if shown == f"Bearer {self._access}":
                 self._access = ""
-            answer = await self._send(method, url, limit, await self._authorization(), body, seconds)
+            answer = await self._send(request, await self._authorization())
         return answer
 
     async def _authorization(self) -> str:
@@ -234,7 +234,7 @@ class Host:
         if self._refusal is not None and self._clock() < self._refusal_ends:
             raise HostError(self._refusal.sentence, answered=401)
         url = self.at("/api/token/refresh/")
-        answer = await self._send("POST", url, _TOKEN_BYTES, "", {"refresh": self._key})
+        answer = await self._send(Request("POST", url, _TOKEN_BYTES, {"refresh": self._key}), "")
         if answer.status == 404:
             self._personal = False
         elif answer.status in REDIRECTS:
@@ -243,12 +243,12 @@ class Host:
         elif answer.status >= 500 or answer.status == 429:
             raise HostError(f"Label Studio answered {answer.status} when asked for an access token.")
         else:
-            self._keep_access(_access_in(answer))
+            self._keep_access(access_in(answer.status, answer.body))
 
     def _keep_access(self, access: str) -> None:
         if access:
             self._access, self._refusal = access, None
-            life = _life_of(access)
+            life = life_of(access)
             self._access_ends = self._clock() + life - min(_MARGIN, life / 5)
             return
         self._refusal = HostError(
@@ -259,29 +259,24 @@ class Host:
         self._refusal_ends = self._clock() + _REST_AFTER_REFUSAL
         raise self._refusal
 
-    async def _send(
-        self,
-        method: str,
-        url: URL,
-        limit: int,
-        authorization: str,
-        body: JSON = None,
-        seconds: float | None = None,
-    ) -> Answer:
+    async def _send(self, request: Request, authorization: str) -> Answer:
+        url = request.url
         if not self.owns(url):
             raise HostError(f"Label Studio's key goes to {self._url_name} alone.", lasting=True)
-        seconds = seconds or self._seconds
+        seconds = request.seconds or self._seconds
         headers = {"Authorization": authorization} if authorization else {}
         patience = aiohttp.ClientTimeout(total=seconds)
         try:
             async with self._opened().request(
-                method, url, json=body, headers=headers, allow_redirects=False, timeout=patience
+                request.method, url, json=request.body, headers=headers, allow_redirects=False, timeout=patience
             ) as response:
                 if response.status in REDIRECTS:
                     return Answer(response.status, location=response.headers.get("Location", ""))
-                return Answer(response.status, await read_bounded(response, limit))
+                return Answer(response.status, await read_bounded(response, request.limit))
         except TooLarge as exc:
-            raise HostError(f"{_spoken(url)} of Label Studio is over {megabytes(limit)}.", lasting=True) from exc
+            raise HostError(
+                f"{_spoken(url)} of Label Studio is over {megabytes(request.limit)}.", lasting=True
+            ) from exc
         except TimeoutError as exc:
             sentence = f"Label Studio did not answer within {seconds:g} s for {_spoken(url)}."
             raise HostError(sentence, unsure=True) from exc
@@ -302,127 +297,6 @@ class Host:
         return aiohttp.TCPConnector(limit=16)
 
 
-class Guest(Host):
-    """A Label Studio that only /setup told of: its hostname is a claim, and gets no token but /setup's own."""
-
-    _url_name = "the hostname that /setup gave"
-    _key_name = "/setup's access token"
-
-    def __init__(
-        self,
-        url: str,
-        access_token: str,
-        allowed: Collection[str] = (),
-        lookup: Lookup = system_lookup,
-        *,
-        seconds: float = 20.0,
-    ) -> None:
-        """
-        Args:
-            url, access_token: As /setup gave them.
-            allowed: Hosts, alone or as host:port, that may be private.
-
-        Raises:
-            HostError: The hostname is no address of a web server, or not one that outsiders may send us to.
-        """
-        found = exact(url)
-        if found is None or found.scheme not in ("http", "https") or not found.raw_host:
-            raise HostError("/setup gave no hostname at which Label Studio could be asked.", lasting=True)
-        super().__init__(str(found.with_user(None).with_query(None).with_fragment(None)), access_token, seconds=seconds)
-        self._allowed = frozenset(allowed)
-        self._lookup = lookup
-        try:
-            refuse_address(found.raw_host, self._allowed, found.port)
-        except AddressRefused as exc:
-            raise _closed_to_outsiders(exc) from exc
-
-    async def _send(
-        self,
-        method: str,
-        url: URL,
-        limit: int,
-        authorization: str,
-        body: JSON = None,
-        seconds: float | None = None,
-    ) -> Answer:
-        try:
-            return await super()._send(method, url, limit, authorization, body, seconds)
-        except AddressRefused as exc:
-            raise _closed_to_outsiders(exc) from exc
-
-    def _connector(self) -> aiohttp.TCPConnector:
-        return guarded_connector(self._allowed, self._lookup, limit=16)
-
-
-def _closed_to_outsiders(exc: AddressRefused) -> HostError:
-    return HostError(
-        f"Label Studio is not asked at the hostname that /setup gave: {exc.sentence} "
-        "Set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.",
-        lasting=True,
-    )
-
-
-async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body of an answer, as long as it stays within `limit` bytes.
-
-    Raises:
-        TooLarge: It is longer, or says that it will be.
-    """
-    if response.content_length is not None and response.content_length > limit:
-        raise TooLarge
-    whole = bytearray()
-    async for chunk in response.content.iter_chunked(_CHUNK):
-        whole += chunk
-        if len(whole) > limit:
-            raise TooLarge
-    return bytes(whole)
-
-
-def joined(base: URL, location: str) -> URL | None:
-    """Where a redirect leads; None if it does not say so in a way that can be read."""
-    target = exact(location)
-    if target is None or not location.strip():
-        return None
-    try:
-        return base.join(target)
-    except ValueError:
-        return None
-
-
-def exact(text: str) -> URL | None:
-    """A URL as it was written, for signatures are made over the spelling; None if it cannot be read."""
-    text = text.strip()
-    plain = text.isascii() and text.isprintable() and not set(text) & set(' \\"<>^`{}|')
-    try:
-        url = URL(text)
-        return URL(text, encoded=True) if plain and URL(text, encoded=True).raw_host == url.raw_host else url
-    except ValueError:
-        return None
-
-
-def megabytes(count: int) -> str:
-    return f"{count / 1024 / 1024:.3g} MB"
-
-
 def _spoken(url: URL) -> str:
     """A path without its query, which may hold a signature."""
     return url.path if len(url.path) <= 120 else url.path[:117] + "..."
-
-
-def _access_in(answer: Answer) -> str:
-    try:
-        found = json.loads(answer.body)["access"] if answer.status < 300 else ""
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return found if isinstance(found, str) else ""
-
-
-def _life_of(access: str) -> float:
-    """How many seconds an access token lives, by its own words; the two clocks need not agree."""
-    try:
-        middle = access.split(".")[1]
-        told = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-        life = float(told["exp"]) - float(told["iat"])
-    except (IndexError, ValueError, KeyError, TypeError, binascii.Error):
-        return _USUAL_LIFE
-    return life if life > 0 else _USUAL_LIFE

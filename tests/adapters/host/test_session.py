@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from llm_backend.adapters.host import Guest, Host, HostError, exact
-from tests.support.sites import Names, Site, redirect, site, status
+from llm_backend.adapters.host import Host, HostError
+from tests.support.sites import Site, redirect, site, status
 
 LEGACY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -312,12 +312,6 @@ def test_only_its_own_origin_is_label_studio(url: str, owned: bool) -> None:
     assert Host("http://ls:8080").owns(URL(url)) is owned
 
 
-def test_the_spelling_of_a_signed_address_is_kept() -> None:
-    text = "https://s3.example/b/k%2Fey.png?X-Amz-Credential=A%2F2026%2Fs3&X-Amz-Signature=ab%3D%3D"
-    assert str(exact(text)) == text
-    assert exact("http://[") is None
-
-
 def test_what_is_posted_goes_as_json_with_the_key() -> None:
     async def echo(request: web.Request) -> web.Response:
         assert request.method == "POST"
@@ -411,60 +405,5 @@ def test_a_post_that_could_not_connect_has_done_nothing() -> None:
             await host.post("/x", {})
         assert not caught.value.unsure
         await host.close()
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["http://127.0.0.1:8080", "http://10.0.0.8", "http://[::1]:8080", "http://169.254.169.254", "http://2130706433"],
-)
-def test_a_hostname_of_setup_at_a_private_address_is_not_asked(url: str) -> None:
-    with pytest.raises(HostError, match="Set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY") as caught:
-        Guest(url, LEGACY)
-    assert caught.value.lasting
-
-
-@pytest.mark.parametrize("url", ["", "studio", "ftp://studio.example", "/x", "http://", "http://["])
-def test_a_hostname_of_setup_that_is_none_is_told(url: str) -> None:
-    with pytest.raises(HostError, match="no hostname at which Label Studio could be asked"):
-        Guest(url, LEGACY)
-
-
-def test_a_hostname_of_setup_that_leads_to_a_private_address_is_not_asked() -> None:
-    async def run() -> None:
-        async with site({"/x": b"x"}) as here:
-            guest = Guest(f"http://studio.example:{here.port}", LEGACY, lookup=Names(["127.0.0.1"]))
-            with pytest.raises(HostError, match=r'"studio.example" leads to a loopback address') as caught:
-                await guest.get("/x")
-            assert caught.value.lasting
-            assert here.asked == []
-            await guest.close()
-
-    asyncio.run(run())
-
-
-def test_a_hostname_of_setup_that_the_operator_allows_is_asked_with_its_own_token_alone() -> None:
-    async def run() -> None:
-        async with site({"/x": b"x"}) as here:
-            allowed = [f"studio.example:{here.port}"]
-            url = f"http://user:secret@studio.example:{here.port}/?a=b"
-            guest = Guest(url, LEGACY, allowed, Names(["127.0.0.1"]))
-            assert await guest.get("/x") == b"x"
-            assert here.authorizations == [f"Token {LEGACY}"]
-            await guest.close()
-
-    asyncio.run(run())
-
-
-def test_a_token_of_setup_that_is_refused_is_told_by_its_name() -> None:
-    async def run() -> None:
-        async with site({"/x": status(401)}) as here:
-            guest = Guest(here.origin, LEGACY, ["127.0.0.1"])
-            with pytest.raises(HostError, match=r"/setup's access token .* legacy tokens are switched off") as caught:
-                await guest.get("/x")
-            assert caught.value.answered == 401
-            assert LEGACY not in caught.value.sentence
-            await guest.close()
 
     asyncio.run(run())
