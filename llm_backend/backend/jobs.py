@@ -1,5 +1,6 @@
 """What can be seen and done of runs? They are listed, shown, cancelled and retried."""
 
+import asyncio
 from collections.abc import Collection
 
 from llm_backend.adapters.runs import Engine, EngineStatus
@@ -65,7 +66,7 @@ class Jobs:
         """
         run = self.show(run_id)
         resumed = self._store.set_run_state(run_id, "queued", only=PAUSED)
-        again = self._store.retry_run(run_id)
+        again = await asyncio.to_thread(self._store.retry_run, run_id)  # of a large run it takes a while
         if not resumed and not again:
             raise RequestError(f"Run {run_id} is {run.state}, and none of its tasks failed; there is nothing to retry.")
         await self._engine.start(run_id)

@@ -118,7 +118,7 @@ def move_run(connection: sqlite3.Connection, found: FoundRun, state: RunState, r
     """Move the run to a state. With its end its tasks wait no more."""
     ends = state not in UNFINISHED
     if not ends and not found.unfinished:
-        cancel_tasks(connection, found)
+        cancel_tasks(connection, found.first, found.last)
     connection.execute(
         f"""UPDATE runs SET state = ?, reason = ?, started = CASE WHEN ? AND started = 0 THEN ? ELSE started END,
             finished = ? {", cancelled = cancelled + waiting, waiting = 0" if ends else ""} WHERE number = ?""",
@@ -126,21 +126,17 @@ def move_run(connection: sqlite3.Connection, found: FoundRun, state: RunState, r
     )
 
 
-def cancel_tasks(connection: sqlite3.Connection, found: FoundRun) -> None:
+def cancel_tasks(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Write down that tasks are cancelled which only count as such because their run is finished."""
     connection.execute(
         "UPDATE run_tasks SET state = 'cancelled' WHERE state = 'waiting' AND ident BETWEEN ? AND ?",
-        (found.first, found.last),
+        (first, last),
     )
 
 
-def wait_again(connection: sqlite3.Connection, found: FoundRun, tasks: dict[int, str], left: set[int]) -> int:
-    """Let the tasks, whose states are given, wait again, but for those that are left; returns how many do."""
-    again = {ident: state for ident, state in tasks.items() if ident not in left}
-    connection.executemany(
-        _SET_STATE, [("waiting", '""', ident) for ident, state in again.items() if state != "waiting"]
-    )
-    connection.executemany(_SET_STATE, [("cancelled", '""', ident) for ident in left if tasks[ident] == "waiting"])
+def wait_again(connection: sqlite3.Connection, found: FoundRun, again: dict[int, str]) -> int:
+    """Let tasks, whose states are given, wait again; returns how many do."""
+    connection.executemany(_SET_STATE, [("waiting", '""', ident) for ident in again])
     if again:
         failed = sum(state == "failed" for state in again.values())
         connection.execute(

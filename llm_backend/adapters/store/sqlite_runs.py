@@ -25,7 +25,6 @@ from llm_backend.adapters.store.sqlite_run_rows import (
     BY_QUESTION,
     KEEP,
     KEEP_LATE,
-    FoundRun,
     cancel_tasks,
     count_settled,
     find_run,
@@ -181,20 +180,36 @@ class SqliteRuns(SqliteFile):
         return True
 
     def retry_run(self, run_id: str) -> int:
-        self._drop_failures(run_id)
+        with self._visit() as connection:
+            found = find_run(connection, run_id)
+            (last,) = connection.execute(
+                "SELECT max(ident) FROM run_tasks WHERE ident BETWEEN ? AND ?", (found.first, found.last)
+            ).fetchone()
+        parts = [(first, first + PRUNED_AT_ONCE - 1) for first in range(found.first, (last or 0) + 1, PRUNED_AT_ONCE)]
+        if not found.unfinished:  # what only counts as cancelled would wait as soon as the run does
+            for part in parts:
+                with self._writing() as connection:
+                    cancel_tasks(connection, *part)
+        states: tuple[TaskState, ...] = ("failed", "cancelled") if found.stopped else ("failed",)
+        return sum(self._retry_part(run_id, part, states) for part in parts)
+
+    def _retry_part(self, run_id: str, part: tuple[int, int], states: tuple[TaskState, ...]) -> int:
+        """Let those of some tasks that are in one of the states wait again, and drop their failures; how many do."""
         with self._writing() as connection:
             found = find_run(connection, run_id)
-            if not found.unfinished and not found.stopped:
-                cancel_tasks(connection, found)
-            states = ("failed", "cancelled", "waiting") if found.stopped else ("failed",)
+            connection.execute(
+                """DELETE FROM kept WHERE prediction = 'null' AND project = ? AND version = ? AND digest IN
+                (SELECT digest FROM run_tasks WHERE ident BETWEEN ? AND ? AND +state = 'failed')""",
+                (found.project, found.version, *part),
+            )
             tasks = dict(
                 connection.execute(
                     f"SELECT ident, state FROM run_tasks WHERE ident BETWEEN ? AND ? AND +state IN ({marks(states)})",
-                    (found.first, found.last, *states),
+                    (*part, *states),
                 )
             )
-            left = self._waiting_elsewhere(connection, found, tasks)
-            return wait_again(connection, found, tasks, left)
+            left = self._waiting_elsewhere(connection, part)
+            return wait_again(connection, found, {ident: held for ident, held in tasks.items() if ident not in left})
 
     def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
         return self._given.give(project, version, digests, asked)
@@ -253,33 +268,17 @@ class SqliteRuns(SqliteFile):
         )
         return {question for question, number, state in rows if state in UNFINISHED or number in self._adding}
 
-    def _waiting_elsewhere(self, connection: sqlite3.Connection, found: FoundRun, idents: Collection[int]) -> set[int]:
-        """Those of the run's tasks whose question waits in another unfinished run, or in one that is being added."""
+    def _waiting_elsewhere(self, connection: sqlite3.Connection, part: tuple[int, int]) -> set[int]:
+        """Those of some tasks whose question waits in another unfinished run, or in one that is being added."""
         rows = connection.execute(
             """SELECT mine.ident, number, runs.state
             FROM run_tasks mine JOIN run_tasks other INDEXED BY run_tasks_by_question
                 ON other.question = mine.question AND other.state = 'waiting' AND other.ident <> mine.ident
             JOIN runs ON number = other.ident >> 32
             WHERE mine.ident BETWEEN ? AND ?""",
-            (found.first, found.last),
+            part,
         )
-        taken = {ident for ident, number, state in rows if state in UNFINISHED or number in self._adding}
-        return taken.intersection(idents)
-
-    def _drop_failures(self, run_id: str) -> None:
-        """Drop the kept failures of a run's failed tasks, in turn with other threads."""
-        with self._visit() as connection:
-            found = find_run(connection, run_id)
-            (last,) = connection.execute(
-                "SELECT max(ident) FROM run_tasks WHERE ident BETWEEN ? AND ?", (found.first, found.last)
-            ).fetchone()
-        for start in range(found.first, last + 1, PRUNED_AT_ONCE):
-            with self._visit() as connection:
-                connection.execute(
-                    """DELETE FROM kept WHERE prediction = 'null' AND project = ? AND version = ? AND digest IN
-                    (SELECT digest FROM run_tasks WHERE ident >= ? AND ident < ? AND +state = 'failed')""",
-                    (found.project, found.version, start, start + PRUNED_AT_ONCE),
-                )
+        return {ident for ident, number, state in rows if state in UNFINISHED or number in self._adding}
 
     def _show(self, number: int, run: Run, waiting: int) -> None:
         """The last task has come: the run is there for all to see; or, if none came, it is not at all."""

@@ -239,3 +239,27 @@ def test_others_get_their_turn_while_a_large_run_comes_and_goes(tmp_path: Path) 
             turns += 1
         going.join()
         assert turns > 20  # of the forty slices that are added, and of what is removed
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["failures", "a run that was cancelled"])
+def test_others_get_their_turn_while_a_large_run_is_retried(tmp_path: Path, cancelled: bool) -> None:
+    begun: list[str] = []
+
+    def noting(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.set_trace_callback(lambda statement: begun.append(statement) if "BEGIN" in statement else None)
+        return connection
+
+    digests = names(10_000)
+    with closing(SqliteStore(tmp_path, connect=noting)) as store:
+        add(store, "r", *digests)
+        if cancelled:
+            store.settle("r", [failed(digest) for digest in digests[:100]])
+            store.set_run_state("r", "cancelled")
+        else:
+            store.settle("r", [failed(digest, lasting=True) for digest in digests])
+        begun.clear()
+        assert store.retry_run("r") == 10_000
+        assert counts(store, "r") == {"waiting": 10_000}
+        assert store.kept(KEY, SPEC.version, digests) == {}
+    assert len(begun) >= 5  # two thousand tasks at once
