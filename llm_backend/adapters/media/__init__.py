@@ -1,0 +1,12 @@
+"""What may be fetched, and how is it shown to a model?
+
+A task names its pictures: inside itself (`data:`), on the public internet, in Label Studio (`/data/upload/...`), or in
+a storage that only Label Studio can open (`s3://...`). Task data is untrusted, so every address passes `addresses`,
+every redirect is looked at anew, and size and time are bounded. The operator's key goes to Label Studio's own media
+paths and nowhere else. Sentences name host and path, never a query: signatures stand there.
+"""
+
+from llm_backend.adapters.media.media import Media
+from llm_backend.adapters.media.web import Bounds
+
+__all__ = ["Bounds", "Media"]
