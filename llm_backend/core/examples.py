@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from llm_backend.core.wire import JSON, TaskId
@@ -50,6 +50,13 @@ class Correction:
     by: str = ""
     made: float = 0.0
     accepted: bool = False
+
+    def to_json(self) -> dict[str, JSON]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, JSON]) -> "Correction":
+        return cls(**raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +185,7 @@ class _Index:
         return sorted(nearness.items(), key=lambda one: (-one[1], -one[0]))
 
     def _weighted(self, words: Mapping[str, int]) -> dict[str, float]:
-        """A text's words with their weights, of length one; words that the index does not have are as rare as can be."""
+        """A text's words with their weights, of length one; unknown ones count as the rarest."""
         unknown = math.log(1 + max(self._size, 1))
         weights = {word: (1 + math.log(n)) * self._rarity.get(word, unknown) for word, n in words.items()}
         if len(weights) > _MOST_WORDS:

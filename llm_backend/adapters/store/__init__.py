@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from llm_backend.core.chat import Usage
+from llm_backend.core.examples import Correction
 from llm_backend.core.run import Run, RunState, RunTask, TaskState, TaskStatus
 from llm_backend.core.wire import JSON
+
+CORRECTIONS_MOST = 5_000
+"""How many corrections a store remembers of each project, unless it is told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,55 @@ class Runs(Protocol):
         ...
 
 
-class Store(Runs, Protocol):
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a project has learned, without the texts.
+
+    Attributes:
+        stamp: Differs whenever the corrections differ.
+        count: Corrections in the pool, merely accepted answers among them.
+        publication: Names the corrections that batches go by; "" before the first publication.
+        since: How many corrections came after it.
+    """
+
+    stamp: str = "0"
+    count: int = 0
+    publication: str = ""
+    since: int = 0
+
+
+class Examples(Protocol):
+    """The part of the memory that knows what people made of tasks. Bounded: a project's oldest corrections give way.
+
+    Interactive calls learn from all of them, batches from those published last.
+    """
+
+    def learn(self, key: str, corrections: Sequence[Correction]) -> Learned:
+        """Remember corrections, each in place of an earlier one of its annotation. A changed one is not published."""
+        ...
+
+    def unlearn(self, key: str, annotations: Iterable[str]) -> None:
+        """Forget the corrections of these annotations, published or not."""
+        ...
+
+    def learned(self, key: str) -> Learned:
+        """What the project has learned: quick, for it is looked at with every question."""
+        ...
+
+    def corrections(self, key: str, *, published: bool = False) -> tuple[Correction, ...]:
+        """The corrections, those learned first before the others.
+
+        Args:
+            published: Whether only those that were published last, and have not changed since.
+        """
+        ...
+
+    def publish(self, key: str) -> Learned:
+        """Let batches go by all that is known now. Where nothing changed since the last time, nothing does now."""
+        ...
+
+
+class Store(Runs, Examples, Protocol):
     """Memory that outlives the process. Every method may be called from any thread, and is quick.
 
     Every method may raise `StoreError` (nothing can be written or read now); what it was given is then not remembered.
@@ -183,7 +235,7 @@ class Store(Runs, Protocol):
         ...
 
     def forget(self, key: str) -> None:
-        """Remove every text of the project: prompt, token, parameters, annotations' prompts, kept answers."""
+        """Remove every text of the project: prompt, token, parameters, annotations' prompts, corrections, answers."""
         ...
 
     def annotation_prompt(self, key: str, annotation_id: int) -> str | None:

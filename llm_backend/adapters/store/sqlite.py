@@ -1,4 +1,4 @@
-"""What do we remember, in one file on this machine? Projects, prompts and kept answers; runs are next door."""
+"""What do we remember, in one file on this machine? Projects, prompts, kept answers; runs and corrections next door."""
 
 import json
 import sqlite3
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llm_backend.adapters.store import Kept, Project
+from llm_backend.adapters.store import CORRECTIONS_MOST, Kept, Project
+from llm_backend.adapters.store.sqlite_examples import SqliteExamples
 from llm_backend.adapters.store.sqlite_file import ASKED_AT_ONCE, PRUNED_AT_ONCE, connect, marks, plain, slices
 from llm_backend.adapters.store.sqlite_run_rows import KEEP, written_kept
 from llm_backend.adapters.store.sqlite_runs import SqliteRuns
@@ -16,7 +17,7 @@ from llm_backend.core.wire import JSON
 _PROJECT = "SELECT key, prompt, prompt_origin, pinned, extra_params, hostname, access_token, updated FROM projects"
 
 
-class SqliteStore(SqliteRuns):
+class SqliteStore(SqliteRuns, SqliteExamples):
     """The embedded home of the `Store` protocol. Open it in the process that uses it, after any fork."""
 
     def __init__(
@@ -27,6 +28,7 @@ class SqliteStore(SqliteRuns):
         keep_most: int = 100_000,
         notes_most: int = 10_000,
         runs_most: int = 200,
+        corrections_most: int = CORRECTIONS_MOST,
         clock: Callable[[], float] = time.time,
         connect: Callable[[Path], sqlite3.Connection] = connect,
     ) -> None:
@@ -37,12 +39,14 @@ class SqliteStore(SqliteRuns):
             keep_most: How many answers are kept in all, give or take the few hundred of one pruning.
             notes_most: How many annotations' prompts are remembered of each project, give or take the same.
             runs_most: How many finished runs are remembered, give or take the same.
+            corrections_most: How many corrections are remembered of each project.
         Raises:
             SettingsError: The folder or the file cannot be used, or another process uses it.
             StoreError: The disk is full.
         """
         super().__init__(folder, keep_days=keep_days, runs_most=runs_most, clock=clock, connect=connect)
         self._keep_most, self._notes_most = keep_most, notes_most
+        self.corrections_most = corrections_most
         try:
             self._prune_all()
         except BaseException:
@@ -91,6 +95,7 @@ class SqliteStore(SqliteRuns):
             connection.execute("DELETE FROM projects WHERE key = ?", (name,))
             connection.execute("DELETE FROM annotation_prompts WHERE project = ?", (name,))
             connection.execute("DELETE FROM kept WHERE project = ?", (name,))
+            self._forget_examples(connection, name)
             self._hide(connection, name)
         self._remove_hidden()
         with self._visit() as connection:

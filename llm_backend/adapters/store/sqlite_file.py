@@ -96,6 +96,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # Apart from their tasks, whose states change without moving the texts, and which outlive them.
         "CREATE TABLE run_texts (ident INTEGER PRIMARY KEY, data TEXT NOT NULL)",
     ),
+    (
+        """CREATE TABLE corrections (
+            place INTEGER PRIMARY KEY,
+            project TEXT NOT NULL,
+            annotation TEXT NOT NULL,
+            published INTEGER NOT NULL DEFAULT 0,
+            correction TEXT NOT NULL,
+            UNIQUE (project, annotation)
+        )""",
+        "CREATE INDEX corrections_by_place ON corrections (project, place)",
+        """CREATE TABLE learned (
+            project TEXT PRIMARY KEY,
+            changes INTEGER NOT NULL DEFAULT 0,
+            published_at INTEGER NOT NULL DEFAULT 0,
+            publication TEXT NOT NULL DEFAULT '',
+            since INTEGER NOT NULL DEFAULT 0
+        )""",
+    ),
 )
 """Entry n brings a file from schema version n to n + 1. Entries are added, never changed: they made files in use."""
 

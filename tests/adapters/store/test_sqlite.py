@@ -262,9 +262,9 @@ def test_corrupt_file_is_named_with_the_way_out(tmp_path: Path, damage: Callable
 
 
 def small(path: Path) -> sqlite3.Connection:
-    """A connection that meets a full disk after some 80 kB."""
+    """A connection that meets a full disk after some 120 kB."""
     connection = connect(path)
-    connection.execute("PRAGMA max_page_count = 20")
+    connection.execute("PRAGMA max_page_count = 30")
     return connection
 
 

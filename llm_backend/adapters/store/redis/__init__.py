@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from llm_backend.adapters.store import Kept, Project
+from llm_backend.adapters.store import CORRECTIONS_MOST, Kept, Project
 from llm_backend.adapters.store.redis.counts import RedisCounts
+from llm_backend.adapters.store.redis.examples import RedisExamples
 from llm_backend.adapters.store.redis.runs import AT_ONCE, LEASE_SECONDS, RedisRuns, written_kept
 from llm_backend.adapters.store.redis.server import at, short, slices
 from llm_backend.core.wire import JSON
@@ -14,7 +15,7 @@ from llm_backend.core.wire import JSON
 _FIELDS = ("key", "prompt", "prompt_origin", "pinned", "extra_params", "hostname", "access_token", "updated")
 
 
-class RedisStore(RedisRuns, RedisCounts):
+class RedisStore(RedisRuns, RedisExamples, RedisCounts):
     """The shared home of the `Store` protocol. Open it in each process that uses it, after any fork."""
 
     def __init__(
@@ -25,6 +26,7 @@ class RedisStore(RedisRuns, RedisCounts):
         keep_most: int = 100_000,
         notes_most: int = 10_000,
         runs_most: int = 200,
+        corrections_most: int = CORRECTIONS_MOST,
         clock: Callable[[], float] = time.time,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
@@ -36,6 +38,7 @@ class RedisStore(RedisRuns, RedisCounts):
             keep_most: How many answers are kept in all.
             notes_most: How many annotations' prompts are remembered of each project.
             runs_most: How many finished runs are remembered.
+            corrections_most: How many corrections are remembered of each project.
             clock: Seconds since 1970; the clocks of machines that share a Redis agree within some seconds.
             lease_seconds: How long a run whose adding came to a halt stands in the way of others.
         Raises:
@@ -50,6 +53,7 @@ class RedisStore(RedisRuns, RedisCounts):
             lease_seconds=lease_seconds,
         )
         self._notes_most = notes_most
+        self.corrections_most = corrections_most
         try:
             self._prune_runs()
             while self._script("trim", *self._bounds()[:2], AT_ONCE):
@@ -85,6 +89,7 @@ class RedisStore(RedisRuns, RedisCounts):
         name = short(key)
         keys = [at(kind, name) for kind in ("project", "notes", "noted")]
         self._do_all([("UNLINK", *keys), ("ZREM", at("projects"), name)], as_one=True)
+        self._forget_examples(name)
         for run_id in self._runs_of(name):
             self._remove(run_id)
         for scope in self._do("SMEMBERS", at("scopes", name)):
