@@ -14,11 +14,9 @@ from contextlib import closing
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from llm_backend.demo.api import Api
-from llm_backend.demo.processes import HOST, Child, ChildFailed, free_port
+from llm_backend.demo.processes import HOST, Child, ChildFailed, Started, free_port
 
 Say = Callable[[str], None]
 LOCK = "label-studio.lock"
@@ -74,7 +72,7 @@ def _run(command: list[str], log: Path) -> None:
         raise ChildFailed(f"Label Studio could not be installed. The end of {log}:\n{tail}")
 
 
-class LabelStudio:
+class LabelStudio(Started):
     """A Label Studio on loopback with one user; a context manager that starts it and stops it.
 
     Args:
@@ -116,15 +114,6 @@ class LabelStudio:
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start it and wait until it answers.

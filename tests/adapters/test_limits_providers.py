@@ -138,29 +138,26 @@ def tokens_limited(time: FakeTime) -> Limits:
     return Limits(8, tpm=60_000, clock=time.clock, sleep=time.drift)
 
 
-def test_tokens_that_the_provider_counted_are_what_counts() -> None:
-    async def work(provider: Provider) -> None:
-        for _ in range(5):
-            await provider.complete(call_of(patience=600.0))
+async def five_calls(provider: Provider) -> None:
+    for _ in range(5):
+        await provider.complete(call_of(patience=600.0))
 
+
+def test_tokens_that_the_provider_counted_are_what_counts() -> None:
     time = FakeTime()
     began = time.now
     with StubModel(always(stub.says("yes", prompt_tokens=2999))) as model:
-        using(model, work, time=time, limits=tokens_limited(time))
+        using(model, five_calls, time=time, limits=tokens_limited(time))
     assert time.now - began == pytest.approx(4 * 3, abs=0.5)
 
 
 def test_known_rates_are_not_those_of_a_project_s_own_provider() -> None:
-    async def work(provider: Provider) -> None:
-        for _ in range(5):
-            await provider.complete(call_of(patience=600.0))
-
     time = FakeTime()
     began = time.now
     with StubModel(always(stub.says("yes", prompt_tokens=2999))) as model:
         own = Endpoint("openai", "m", model.base_url, "sk-theirs", guarded=True)
         host = model.origin.removeprefix("http://")
-        using(model, work, time=time, limits=tokens_limited(time), endpoint=own, media_hosts=(host,))
+        using(model, five_calls, time=time, limits=tokens_limited(time), endpoint=own, media_hosts=(host,))
     assert time.now == began
 
 

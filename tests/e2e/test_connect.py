@@ -43,16 +43,20 @@ def test_a_config_with_nothing_to_fill_is_refused_with_the_cause(lab: Lab) -> No
     assert 'BrushLabels "mask"' in told
 
 
-def test_the_connect_dialog_shows_the_cause(lab: Lab, editor: Editor, shots: Path) -> None:
-    project = lab.api.create_project("masks in the dialog", NOTHING_TO_FILL)
+def connect_by_hand(lab: Lab, editor: Editor, project: int) -> None:
+    """Fill in the dialog of the project's settings, and save it."""
     page = editor.page
     page.goto(f"{lab.api.url}/projects/{project}/settings/ml")
-
     page.get_by_role("button", name="Add machine learning model").click()
     page.locator("input[name=title]").fill("LLM")
     page.locator("input[name=url]").fill(lab.backend)
     page.get_by_role("button", name="Save machine learning form").click()
-    page.get_by_text("Nothing here that a model can fill").first.wait_for()
+
+
+def test_the_connect_dialog_shows_the_cause(lab: Lab, editor: Editor, shots: Path) -> None:
+    project = lab.api.create_project("masks in the dialog", NOTHING_TO_FILL)
+    connect_by_hand(lab, editor, project)
+    editor.page.get_by_text("Nothing here that a model can fill").first.wait_for()
 
     editor.screenshot(shots / "connect-dialog.png")
     editor.noise.errors = [error for error in editor.noise.errors if "400 (Bad Request)" not in error]
@@ -60,14 +64,8 @@ def test_the_connect_dialog_shows_the_cause(lab: Lab, editor: Editor, shots: Pat
 
 def test_the_connect_dialog_connects(lab: Lab, editor: Editor, shots: Path) -> None:
     project = lab.api.create_project("by hand", FINE)
-    page = editor.page
-    page.goto(f"{lab.api.url}/projects/{project}/settings/ml")
-
-    page.get_by_role("button", name="Add machine learning model").click()
-    page.locator("input[name=title]").fill("LLM")
-    page.locator("input[name=url]").fill(lab.backend)
-    page.get_by_role("button", name="Save machine learning form").click()
-    page.get_by_text("Connected").first.wait_for()
+    connect_by_hand(lab, editor, project)
+    editor.page.get_by_text("Connected").first.wait_for()
 
     editor.screenshot(shots / "connected.png")
     assert [connection["url"] for connection in lab.api.connections(project)] == [lab.backend]
