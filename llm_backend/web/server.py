@@ -3,6 +3,8 @@
 import ctypes
 import gc
 import logging
+import os
+import signal
 import sys
 from typing import Any
 
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 # One process whose threads only wait: no /health was late behind 120 waiting requests (measured), and the state of the
 # embedded form has one owner.
 _THREADS = 128
+_PR_SET_PDEATHSIG = 1
 _M_MMAP_THRESHOLD, _LARGE = -3, 128 * 1024  # glibc's name for it, and where it begins before it moves
 
 
@@ -58,9 +61,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "loglevel": "warning",
             "proc_name": "llm-backend",
             "control_socket_disable": True,
+            "post_fork": self._forked,
             "worker_exit": self._closed,
             "child_exit": self._ended,
         }
+
+    def _forked(self, arbiter: Any, worker: Any) -> None:
+        _die_with(worker.ppid)
 
     def _closed(self, arbiter: Any, worker: Any) -> None:
         if self._services is not None:
@@ -101,6 +108,19 @@ def _give_large_blocks_back() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
+
+
+def _die_with(parent: int) -> None:
+    """Let this process be killed with its parent, however that ends, where the system can (Linux).
+
+    A parent that was killed leaves nobody to end this process. It would go on holding port and data folder until its
+    requests are answered, and a server that is started in its place would be refused both.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was quicker
+            os._exit(1)
 
 
 def _log_to_stderr(level: str) -> None:

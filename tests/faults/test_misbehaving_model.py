@@ -1,6 +1,7 @@
 """Two thousand tasks, a model that misbehaves, a server that is killed: nothing is lost, nothing is paid for twice."""
 
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,20 @@ def test_every_good_task_gets_its_right_prediction_and_is_paid_for_once(tmp_path
         assert dict(model.tries) == asked  # not the failed ones either: they would fail again
         assert len(model.paid) == TASKS - len(POISON)
         assert [model.tries[number] for number in POISON] == [1, 1, 1]
+
+
+def test_a_server_whose_parent_process_was_killed_can_be_started_again_at_once(tmp_path: Path) -> None:
+    model = Misbehaving(seed=5, faults=(), latency=1.0)
+    with _served(model, tmp_path) as server:
+        server.hang_up_on(ALL[:300], CONFIG, after=lambda: len(model.paid) >= 60)
+        orphan = server.kill_parent()
+        killed = [time.monotonic()]
+        server.start()
+        assert orphan not in server.pids
+        (job,) = server.until_finished()
+        assert (job["state"], job["done"]) == ("completed", 300)
+        assert model.paid_again(killed) == {}
+        assert "in use" not in server.log.read_text()
 
 
 def test_a_run_survives_kills_and_a_client_that_hangs_up(tmp_path: Path) -> None:

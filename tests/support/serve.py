@@ -81,6 +81,14 @@ class Server:
         until(lambda: not _runs(worker), 10)
         return killed
 
+    def kill_parent(self) -> int:
+        """`kill -9` for the process that was started, and for it alone; returns the one that serves."""
+        assert self._process is not None
+        _, worker = self.pids
+        self._process.kill()
+        self._process.wait(10)
+        return worker
+
     def kill(self) -> float:
         """`kill -9` for all of it, as when a container or a machine dies; returns the moment."""
         for pid in self.pids:
