@@ -183,6 +183,12 @@ class Settings:
         _one_of(IMAGE_MODES),
         "`vision`: pictures go to the model; `ocr`: their text does (extra `ocr`, Tesseract)",
     )
+    fill_geometry: bool = _setting(
+        "FILL_GEOMETRY",
+        False,
+        _switch,
+        "1: boxes, polygons, key points and time ranges are filled too; most models misplace them",
+    )
     llm_concurrency: int = _setting("LLM_CONCURRENCY", 64, _whole(1, 4096), "Model calls in flight, of all processes")
     rpm: int = _setting("RPM", 0, _whole(0), "Requests per minute that the provider allows; 0: it will be found out")
     tpm: int = _setting("TPM", 0, _whole(0), "Tokens per minute that the provider allows; 0: it will be found out")
@@ -283,7 +289,7 @@ def read(environ: Mapping[str, str] | None = None, dotenv: Path | None = None, *
 
 
 # Settings of versions to come. Who sets one counts on it; to go on without it would be a silent failure.
-_NOT_YET = ("FILL_GEOMETRY", "FEW_SHOT", "LEARN_EVERY", "BLIND_SHARE")
+_NOT_YET = ("FEW_SHOT", "LEARN_EVERY", "BLIND_SHARE")
 
 
 def _asks(told: Mapping[str, str], name: str) -> bool:

@@ -42,6 +42,7 @@ def fault(**told: str) -> str:
         ("KEEP_RESULTS", "12d", "keep_results_days", 12.0),
         ("MEDIA_HOSTS", "Files.Local, minio ,", "media_hosts", ("files.local", "minio")),
         ("IMAGE_MODE", "OCR", "image_mode", "ocr"),
+        ("FILL_GEOMETRY", "1", "fill_geometry", True),
         ("URL_SECRET", "a-long_1", "url_secret", "a-long_1"),
         ("SAVE_PROMPT_ON_USE", "on", "save_prompt_on_use", True),
         ("MAX_BODY_MB", "0.5", "max_body_mb", 0.5),
@@ -220,7 +221,7 @@ def test_env_example_holds_no_key() -> None:
     assert not re.search(r"(?m)^[^#]", env_example.text().replace("\n\n", "\n"))
 
 
-@pytest.mark.parametrize("name", ["FILL_GEOMETRY", "FEW_SHOT", "LEARN_EVERY", "BLIND_SHARE"])
+@pytest.mark.parametrize("name", ["FEW_SHOT", "LEARN_EVERY", "BLIND_SHARE"])
 def test_a_setting_that_would_do_nothing_is_refused_rather_than_ignored(name: str) -> None:
     with pytest.raises(SettingsError, match=name):
         read({"OPENAI_API_KEY": "k", name: "5"})

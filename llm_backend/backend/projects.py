@@ -96,6 +96,7 @@ class Projects:
             model=overrides.model,
             temperature=settings.temperature if overrides.temperature is None else overrides.temperature,
             num_responses=overrides.num_responses or settings.num_responses,
+            fill_geometry=settings.fill_geometry if overrides.fill_geometry is None else overrides.fill_geometry,
         )
 
 

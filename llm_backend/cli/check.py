@@ -38,7 +38,11 @@ def check(settings: Settings, config: Path, task_file: Path | None, prompt: str 
 
     parsed = parse(_text_of(config), settings.prompt_prefix)
     template = Template(settings.use_internal_prompt_template, settings.prompt_template)
-    parameters = Parameters(temperature=settings.temperature, num_responses=settings.num_responses)
+    parameters = Parameters(
+        temperature=settings.temperature,
+        num_responses=settings.num_responses,
+        fill_geometry=settings.fill_geometry,
+    )
     plan = make_plan(parsed, texts(), template, parameters)
     _say(_found(plan))
     if not plan.controls:

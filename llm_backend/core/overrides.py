@@ -38,6 +38,7 @@ class Overrides:
     model: str | None = None
     temperature: float | None = None
     num_responses: int | None = None
+    fill_geometry: bool | None = None
     provider: ProviderOverride | None = None
     unknown: tuple[str, ...] = ()
 
@@ -58,6 +59,7 @@ class Overrides:
             model=_read(raw, "model", _name, "a model's name"),
             temperature=_read(raw, "temperature", _temperature, "a number from 0 to 2"),
             num_responses=_read(raw, "num_responses", _count, "a whole number from 1 to 20"),
+            fill_geometry=_read(raw, "fill_geometry", _switch, "true or false"),
             provider=_read(raw, "provider", _provider, _PROVIDER_SHAPE),
             unknown=unknown,
         )
@@ -100,6 +102,12 @@ def _temperature(value: JSON) -> float:
 def _count(value: JSON) -> int:
     if type(value) is not int or not 1 <= value <= 20:
         raise ValueError
+    return value
+
+
+def _switch(value: JSON) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
     return value
 
 

@@ -1,7 +1,7 @@
 """What is a run? Many tasks asked with one plan, its progress, and what became of each task."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Literal, get_args
 
 from llm_backend.core.chat import Usage
@@ -42,7 +42,7 @@ class Spec:
             "version": self.version,
             "label_config": self.label_config,
             "prompt": [self.prompt.text, self.prompt.origin],
-            "parameters": [self.parameters.model, self.parameters.temperature, self.parameters.num_responses],
+            "parameters": list(astuple(self.parameters)),
             "source": self.source,
         }
 

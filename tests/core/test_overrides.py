@@ -30,6 +30,8 @@ AZURE = {
         pytest.param({"temperature": 2}, Overrides(temperature=2.0), id="highest temperature"),
         pytest.param({"num_responses": 1}, Overrides(num_responses=1), id="one response"),
         pytest.param({"num_responses": 20}, Overrides(num_responses=20), id="most responses"),
+        pytest.param({"fill_geometry": True}, Overrides(fill_geometry=True), id="geometry"),
+        pytest.param({"fill_geometry": False}, Overrides(fill_geometry=False), id="no geometry"),
     ],
 )
 def test_what_is_set_is_taken(raw: dict[str, JSON], overrides: Overrides) -> None:
@@ -54,6 +56,8 @@ def test_what_is_set_is_taken(raw: dict[str, JSON], overrides: Overrides) -> Non
         ("num_responses", 2.0, "a whole number from 1 to 20"),
         ("num_responses", True, "a whole number from 1 to 20"),
         ("num_responses", "2", "a whole number from 1 to 20"),
+        ("fill_geometry", 1, "true or false"),
+        ("fill_geometry", "true", "true or false"),
     ],
     ids=json.dumps,
 )
@@ -72,6 +76,7 @@ def test_what_cannot_be_used_is_refused_with_what_is_wanted(name: str, value: JS
         ("promt", "prompt"),
         ("num_response", "num_responses"),
         ("temprature", "temperature"),
+        ("fill_geometrie", "fill_geometry"),
     ],
 )
 def test_a_slip_of_the_pen_is_refused_with_what_was_meant(told: str, meant: str) -> None:
