@@ -1,10 +1,12 @@
 """Which prompt applies, how a project comes by one, and what moves its version."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.pictures import PNG
 from tests.support.scripted import ScriptedLLM
 from tests.support.serving import CONFIG, GOOD, PROJECT, chosen, serving, task, typed
 
@@ -101,3 +103,36 @@ def test_a_managers_own_parameters_reach_the_model(tmp_path: Path) -> None:
     (call,) = llm.calls
     assert (call.model, call.temperature, call.n) == ("other-model", 0.1, 3)
     assert version.startswith("other-model-")
+
+
+BOXES = """
+<View>
+  <Image name="page" value="$page"/>
+  <RectangleLabels name="boxes" toName="page"><Label value="Stamp"/></RectangleLabels>
+  <Choices name="kind" toName="page"><Choice value="Letter"/></Choices>
+</View>"""
+BOX = {"x": 1, "y": 2, "width": 3, "height": 4}
+PAGE = {"id": 1, "data": {"page": "data:image/png;base64," + base64.b64encode(PNG).decode()}}
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "project", "drawn"),
+    [(False, None, False), (True, None, True), (False, True, True), (True, False, False)],
+)
+def test_shapes_are_drawn_where_the_project_or_else_the_server_says_so(
+    tmp_path: Path, everywhere: bool, project: bool | None, drawn: bool
+) -> None:
+    llm = ScriptedLLM({"kind": "Letter", "boxes": [{**BOX, "label": "Stamp"}]})
+    with serving(llm, tmp_path, fill_geometry=everywhere) as host:
+        host.setup(BOXES, extra_params=None if project is None else {"fill_geometry": project})
+        (prediction,) = host.batch(PAGE, config=BOXES)
+    made = {region["type"]: region["value"] for region in prediction["result"]}
+    assert made.get("rectanglelabels") == ({**BOX, "rotation": 0, "rectanglelabels": ["Stamp"]} if drawn else None)
+    assert made["choices"] == {"choices": ["Letter"]}
+
+
+def test_the_version_moves_with_what_is_drawn(tmp_path: Path) -> None:
+    with serving(ScriptedLLM(GOOD), tmp_path) as host:
+        without = host.setup(BOXES)
+        assert host.setup(BOXES, extra_params={"fill_geometry": True}) != without
+        assert host.setup(BOXES, extra_params={"fill_geometry": False}) == without

@@ -100,10 +100,18 @@ def test_check_says_what_is_seen_filled_and_not_filled() -> None:
     said = say("check", "config.xml").stdout
     assert '  Text "text": $text\n' in said
     assert '  Choices "tone", required\n  Rating "stars"\n' in said
-    assert 'It cannot fill:\n  BrushLabels "mask" draws shapes' in said
+    assert 'It cannot fill:\n  BrushLabels "mask" paints single pixels' in said
     assert "The prompt, from the labeling config's own words:\n" in said
     assert '"enum": [' in said
     assert "--task" in said
+
+
+@pytest.mark.parametrize(("wanted", "listed"), [("1", "It fills:\n"), ("0", "It cannot fill:\n")])
+def test_check_goes_by_the_setting_for_shapes(folder: Path, wanted: str, listed: str) -> None:
+    page = '<Image name="page" value="$page"/><Rectangle name="box" toName="page"/>'
+    (folder / "config.xml").write_text(f'<View>{page}<Rating name="stars" toName="page"/></View>')
+    said = say("check", "config.xml", FILL_GEOMETRY=wanted).stdout
+    assert 'Rectangle "box"' in said.partition(listed)[2].partition("\n\n")[0]
 
 
 def test_check_shows_what_the_model_would_be_sent() -> None:

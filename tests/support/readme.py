@@ -28,6 +28,18 @@ _HOW_FILLED = {
     "DateTime": "`only`, `format`, `min`, `max`",
     "Pairwise": "left or right; null is undecided",
     "Ranker": "all items of a `List`, best first; or sorted into `Bucket`s. Items need ids of their own",
+    "Labels": "pieces of a `Text` or `HyperText`, by quote; beside bare shapes, their labels",
+    "HyperTextLabels": "pieces of a `HyperText`, by quote",
+    "Relations": "links between the regions that were made, and their labels",
+    **{
+        tag: f"with `FILL_GEOMETRY=1`: {shape} of an `Image`, in percent; pages of a `valueList`"
+        for tag, shape in {
+            **dict.fromkeys(("Rectangle", "RectangleLabels"), "boxes"),
+            **dict.fromkeys(("Ellipse", "EllipseLabels"), "ellipses"),
+            **dict.fromkeys(("Polygon", "PolygonLabels"), "polygons"),
+            **dict.fromkeys(("KeyPoint", "KeyPointLabels"), "points"),
+        }.items()
+    },
 }
 
 

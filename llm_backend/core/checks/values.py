@@ -108,6 +108,10 @@ def _span(region: Region, output: Output, inputs: Inputs) -> str:
         where = _stretch(value, lambda bound: _is_number(bound) and bound >= 0)
     elif "points" in value:
         where = _polygon_place(value)
+    elif "radiusX" in value:
+        where = _ellipse_place(value)
+    elif "height" not in value:
+        where = _point_place(value)
     else:
         where = _box(value)
     return where or _labels(region, output, inputs)
@@ -136,18 +140,11 @@ def _rectangle(region: Region, output: Output, inputs: Inputs) -> str:
 
 
 def _ellipse(region: Region, output: Output, inputs: Inputs) -> str:
-    value = region.value
-    middle = all(_is_number(value.get(key)) and 0 <= value[key] <= _WHOLE for key in ("x", "y"))
-    radii = all(_is_number(value.get(key)) and 0 < value[key] <= _WHOLE / 2 for key in ("radiusX", "radiusY"))
-    return _labels(region, output, inputs) if middle and radii else "holds no ellipse within its picture"
+    return _ellipse_place(region.value) or _labels(region, output, inputs)
 
 
 def _keypoint(region: Region, output: Output, inputs: Inputs) -> str:
-    inside = all(_is_number(region.value.get(key)) and 0 <= region.value[key] <= _WHOLE for key in ("x", "y"))
-    width = region.value.get("width", 1)
-    if not inside or not _is_number(width) or width <= 0:
-        return "holds no point within its picture"
-    return _labels(region, output, inputs)
+    return _point_place(region.value) or _labels(region, output, inputs)
 
 
 def _polygon(region: Region, output: Output, inputs: Inputs) -> str:
@@ -233,6 +230,19 @@ def _box(value: Value) -> str:
     if width <= 0 or height <= 0 or (not turned and max(x + width, y + height) > _WHOLE + _ROUNDING):
         return "holds a rectangle that is empty or reaches beyond its picture"
     return ""
+
+
+def _ellipse_place(value: Value) -> str:
+    middle = all(_is_number(value.get(key)) and 0 <= value[key] <= _WHOLE for key in ("x", "y"))
+    radii = all(_is_number(value.get(key)) and 0 < value[key] <= _WHOLE / 2 for key in ("radiusX", "radiusY"))
+    return "" if middle and radii else "holds no ellipse within its picture"
+
+
+def _point_place(value: Value) -> str:
+    """The editor draws no key point without a `width`."""
+    inside = all(_is_number(value.get(key)) and 0 <= value[key] <= _WHOLE for key in ("x", "y"))
+    width: JSON = value.get("width")
+    return "" if inside and _is_number(width) and width > 0 else "holds no point within its picture"
 
 
 def _polygon_place(value: Value) -> str:

@@ -9,13 +9,16 @@ from llm_backend.core.controls.per_item import PerItem
 from llm_backend.core.controls.regions import Labeling, RegionMaker
 from llm_backend.core.labeling import CONTROLS, LabelingConfig, Output
 
-_SHAPES = frozenset(
-    (
-        *("Bitmask", "BitmaskLabels", "Brush", "BrushLabels", "Ellipse", "EllipseLabels", "KeyPoint"),
-        *("KeyPointLabels", "MagicWand", "Polygon", "PolygonLabels", "Rectangle", "RectangleLabels", "Vector"),
-        *("VectorLabels", "VideoRectangle", "VideoVector", "VideoVectorLabels", "OcrLabels"),
-    )
-)
+_PAINTS = "paints single pixels, which a language model cannot; an annotator has to paint them"
+_FOLLOWS = "follows things from frame to frame, and a model is shown few of the frames; an annotator has to follow them"
+_TRACES = "traces lines through many points, which a language model cannot place; an annotator has to draw them"
+# Tags that stay with a person whatever is wanted, and why.
+_BY_HAND = {
+    **dict.fromkeys(("Bitmask", "BitmaskLabels", "Brush", "BrushLabels", "MagicWand"), _PAINTS),
+    **dict.fromkeys(("VideoRectangle", "VideoVector", "VideoVectorLabels"), _FOLLOWS),
+    **dict.fromkeys(("Vector", "VectorLabels"), _TRACES),
+    "OcrLabels": "is a tag of Label Studio Enterprise; the community edition's editor does not have it",
+}
 _DRAWN_ON = frozenset(("Image", "Video"))
 _ITEMWISE = frozenset(("Choices", "DateTime", "Number", "Rating", "Taxonomy", "TextArea"))
 _TIMES = frozenset(("TimeSeriesLabels", "TimelineLabels"))
@@ -70,7 +73,10 @@ class _Binding:
             return PerItem(control, self._shown_in(output)) if _of_items(output) else control
         maker = _maker(output.tag)
         objects = {name: self._config.objects[name] for name in output.to_names}
-        return maker(output, objects, [_hung(part) for part in self._hanging_on(output)], self._linked)
+        hanging = [_hung(part) for part in self._hanging_on(output)]
+        sources = (source for source in self._config.sources if source.name in objects)
+        pages = {source.name: source.value for source in sources if "valuelist" in source.attrs}
+        return maker(output, objects, hanging, self._linked, pages)
 
     def _shown_in(self, output: Output) -> str:
         """Where the object of an output has its items from."""
@@ -155,8 +161,8 @@ def _obstacle(output: Output, config: LabelingConfig, drawing: bool) -> str:
 def _tag(output: Output) -> str:
     if output.tag in Control.by_tag:
         return ""
-    if output.tag in _SHAPES:
-        return "draws shapes, which a language model cannot place reliably; an annotator has to draw them"
+    if output.tag in _BY_HAND:
+        return _BY_HAND[output.tag]
     if output.tag in _TIMES:
         return "marks stretches of time, which a language model cannot place reliably; an annotator has to mark them"
     if output.tag not in CONTROLS.values():

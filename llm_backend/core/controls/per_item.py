@@ -1,7 +1,7 @@
 """What do we ask where each item of an object is answered by itself (`perItem`), and how does that become regions?"""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llm_backend.core.controls.base import Control, Regions, shown
@@ -107,13 +107,18 @@ class PerItem(Control):
         Raises:
             InputError: There is none.
         """
-        places = list(_shown_places(resolve(self._value, inputs.data)))
+        places = shown_places(self._value, inputs)
         if not places:
             raise InputError(f'"{self.name}" is answered item by item, and "{self.to_name}" shows none in this task.')
         return places
 
 
-def _shown_places(value: JSON) -> Iterator[int]:
-    for place, held in enumerate(value if isinstance(value, list) else [value]):
-        if isinstance(held, str) and held.strip():
-            yield place
+def shown_places(value: str, inputs: Inputs) -> list[int]:
+    """Where the items that are shown stand in the task's data, counted from 0; the editor counts blank ones, too.
+
+    Args:
+        value: Where the object has its items from, such as `$pages`.
+    """
+    found = resolve(value, inputs.data)
+    items = found if isinstance(found, list) else [found]
+    return [place for place, held in enumerate(items) if isinstance(held, str) and held.strip()]

@@ -6,63 +6,23 @@ Each entry of the answer says where a region lies, what label it has, and what t
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from types import MappingProxyType
 from typing import ClassVar
 
 from llm_backend.core.controls.base import Control, Regions, keys_for, shown
 from llm_backend.core.controls.conditions import applies
 from llm_backend.core.controls.options import Chooser, Options, flat
-from llm_backend.core.inputs import Inputs, Seen
+from llm_backend.core.controls.per_item import shown_places
+from llm_backend.core.controls.places import Item, Place, Spot
+from llm_backend.core.inputs import Inputs
 from llm_backend.core.labeling import Choice, Output
 from llm_backend.core.wire import JSON, RELATION, Region
 from llm_backend.errors import AnswerError
 
-Item = Mapping[str, JSON]
-"""One entry of an answer: the fields of its place, of its label, and of what hangs on it."""
-
-_ID, _IN, _LABEL, _LABELS = "id", "in", "label", "labels"
+_ID, _IN, _PAGE, _LABEL, _LABELS = "id", "in", "page", "label", "labels"
 _ID_LENGTH = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """Where a region lies, as its `value` stores it.
-
-    Attributes:
-        item_index: Which of an object's items it lies in, counted from 0; None where there is but one.
-    """
-
-    value: Mapping[str, JSON]
-    item_index: int | None = None
-
-
-class Place(ABC):
-    """How regions of one kind of object are placed.
-
-    Attributes:
-        drawn: Whether it is a shape or a stretch of time, which most models misplace: made only where that is wanted.
-    """
-
-    drawn: ClassVar[bool] = False
-
-    @property
-    @abstractmethod
-    def schema(self) -> Mapping[str, JSON]:
-        """The fields that say where a region lies: JSON Schemas by name, in OpenAI's strict subset."""
-
-    @abstractmethod
-    def describe(self, where: str) -> Mapping[str, str]:
-        """The same fields in words; `where` names the object."""
-
-    @abstractmethod
-    def find(self, items: Sequence[Item], seen: Seen) -> Sequence[Spot | AnswerError]:
-        """Where each item's region lies in what the object shows, or what is wrong with it, in the items' order."""
-
-    @abstractmethod
-    def tell(self, region: Region, seen: Seen) -> dict[str, JSON]:
-        """The fields that a person's region stands for."""
 
 
 class Labeling(Chooser):
@@ -91,8 +51,9 @@ class RegionMaker(Control):
     """A control that makes regions. Answer: a list with an entry for each, in order.
 
     An entry has the fields of its place, `label` (or `labels`) where the control has labels, a field for each
-    hanging control, `in` (the object's name) where it labels several objects, and `id`, a number that relations refer
-    to, where there are any. Entries that cannot be taken do not spoil the others (`AnswerError.made`).
+    hanging control, `in` (the object's name) where it labels several objects, `page` (counted from 1) where these show
+    several pictures, and `id`, a number that relations refer to, where there are any. Entries that cannot be taken do
+    not spoil the others (`AnswerError.made`).
 
     Attributes:
         places: How it places regions, by the tag of the object.
@@ -103,21 +64,28 @@ class RegionMaker(Control):
     labelled: ClassVar[bool] = True
 
     def __init__(
-        self, output: Output, objects: Mapping[str, str], hanging: Sequence[Control] = (), linked: bool = False
+        self,
+        output: Output,
+        objects: Mapping[str, str],
+        hanging: Sequence[Control] = (),
+        linked: bool = False,
+        pages: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """
         Args:
             objects: The tag of each object that it labels, by name; all placed in the same way.
             linked: Whether there are relations that refer to its regions.
+            pages: Where the objects that show several pictures have them from, such as `$pages`, by name.
         """
         super().__init__(output)
         self.objects = tuple(objects)
         self.place = self.places[next(iter(objects.values()))]
         self.hanging = tuple(hanging)
         self.linked = linked
+        self.pages = pages
         self.labeling = Labeling(output) if self.labelled else None
         self.dynamic = any(part.dynamic for part in self._parts)
-        ours = (*self.place.schema, _ID, _IN, _LABEL, _LABELS)
+        ours = (*self.place.schema, _ID, _IN, _PAGE, *((_LABEL, _LABELS) if self.labelled else ()))
         keys = keys_for([*ours, *(control.name for control in self.hanging)])
         self._hung = {keys[control.name]: control for control in self.hanging}
         self._outputs = {control.name: control.output for control in self.hanging}
@@ -130,6 +98,8 @@ class RegionMaker(Control):
         fields: dict[str, JSON] = {_ID: {"type": "integer"}} if self.linked else {}
         if len(self.objects) > 1:
             fields[_IN] = {"type": "string", "enum": list(self.objects)}
+        if self.pages:
+            fields[_PAGE] = {"type": "integer", "minimum": 1}
         fields |= self.place.schema
         if self.labeling:
             fields[self._label_key] = self.labeling.schema(inputs)
@@ -146,6 +116,8 @@ class RegionMaker(Control):
             yield f'"{_ID}": a number for this place, another for each place of the whole answer'
         if len(self.objects) > 1:
             yield f'"{_IN}": which object it is in, one of {json.dumps(list(self.objects), ensure_ascii=False)[1:-1]}'
+        if self.pages:
+            yield f'"{_PAGE}": which of the pictures of {where} it is on, counted from 1'
         for key, words in self.place.describe(where).items():
             yield f'"{key}": {words}'
         if self.labeling:
@@ -217,7 +189,7 @@ class RegionMaker(Control):
             self.output.type,
             spot.value,
             self._id(item, number, regions),
-            item_index=spot.item_index,
+            item_index=self._page(item, to_name, inputs),
         )
         if self.labeling:
             labelled = self.labeling.read(item.get(_LABEL, item.get(_LABELS)), inputs)
@@ -239,11 +211,23 @@ class RegionMaker(Control):
             raise AnswerError(f'"{self.name}" gives each place a number of its own; the model gave {told} twice.')
         return str(told)
 
+    def _page(self, item: Item, to_name: str, inputs: Inputs) -> int | None:
+        """Which of an object's pictures a place is on, as regions count them; None where there is but one."""
+        if to_name not in self.pages:
+            return None
+        told, places = item.get(_PAGE), shown_places(self.pages[to_name], inputs)
+        if type(told) is not int or not 1 <= told <= len(places):
+            raise AnswerError(f'"{to_name}" shows the pictures 1 to {len(places)}; the model gave {shown(told)}.')
+        return places[told - 1]
+
     def _item(self, region: Region, numbers: Mapping[str | None, int], regions: Regions, inputs: Inputs) -> Item:
         seen = inputs.of(region.to_name)
         item: dict[str, JSON] = {_ID: numbers.get(region.id)} if self.linked else {}
         if len(self.objects) > 1:
             item[_IN] = region.to_name
+        if self.pages:
+            places = shown_places(self.pages.get(region.to_name, ""), inputs)
+            item[_PAGE] = places.index(region.item_index) + 1 if region.item_index in places else 1
         if seen is not None:
             item |= self.place.tell(region, seen)
         if self.labeling:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from llm_backend.core.controls.base import shown
+from llm_backend.core.controls.places import Item, Place, Spot
 from llm_backend.core.controls.quotes import Quotes
-from llm_backend.core.controls.regions import Item, Place, RegionMaker, Spot
+from llm_backend.core.controls.regions import RegionMaker
 from llm_backend.core.inputs import Seen
 from llm_backend.core.wire import JSON, Region
 from llm_backend.errors import AnswerError

@@ -35,9 +35,8 @@ def test_a_new_tag_is_a_new_file() -> None:
     [
         pytest.param(
             '<Text name="t" value="$t"/><BrushLabels name="mask" toName="t"><Label value="x"/></BrushLabels>',
-            'BrushLabels "mask" draws shapes, which a language model cannot place reliably; '
-            "an annotator has to draw them.",
-            id="shapes",
+            'BrushLabels "mask" paints single pixels, which a language model cannot; an annotator has to paint them.',
+            id="pixels",
         ),
         pytest.param(
             '<Audio name="t" value="$t"/><TimelineLabels name="cut" toName="t"/>',
