@@ -19,6 +19,7 @@ ROOMS = (
         "core.markup",
         "core.labeling",
         "core.inputs",
+        "core.repeats",
         "core.controls",
         "core.prompts",
         "core.examples",

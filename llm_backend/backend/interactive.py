@@ -61,17 +61,19 @@ class Interactive:
         return Prediction(await self._regions(bound, task, context, prompt))
 
     async def _regions(self, bound: Bound, task: Task, context: Sequence[Region], prompt: Prompt) -> tuple[Region, ...]:
-        held = _by_person(bound.plan, task, context)
+        plan = bound.plan
+        held = _by_person(plan, task, context)
         try:
+            plan = plan.of_task(task.data)
             outcome = await self._outcome(bound, task, prompt, held)
         except BackendError as exc:
             log.warning("interactive project=%s task=%s: %s", bound.key, task.id, exc.logged)
-            return _notice(bound.plan, exc.sentence, held)
-        made = _for_editor(bound.plan, outcome.regions, context)
+            return _notice(plan, exc.sentence, held)
+        made = _for_editor(plan, outcome.regions, context)
         if not made and not outcome.faults:
-            return _notice(bound.plan, "The model answered that nothing applies.", held)
+            return _notice(plan, "The model answered that nothing applies.", held)
         if outcome.faults:
-            told = _notice(bound.plan, " ".join(outcome.faults), (*held, *made))
+            told = _notice(plan, " ".join(outcome.faults), (*held, *made))
             return (*(region for region in made if region.from_name not in {t.from_name for t in told}), *told)
         return (*made, *_without_notices(held))
 

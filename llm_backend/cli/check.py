@@ -52,7 +52,9 @@ def check(settings: Settings, config: Path, task_file: Path | None, prompt: str 
     if task_file is None:
         _say(_schema(plan))
         return
-    inputs = read(parsed, _task(task_file).data)
+    task = _task(task_file)
+    plan = plan.of_task(task.data)
+    inputs = read(plan.config, task.data)
     _say(_asked(ask(plan, inputs, chosen), inputs))
 
 

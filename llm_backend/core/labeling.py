@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from llm_backend.core.markup import (
@@ -14,6 +14,7 @@ from llm_backend.core.markup import (
     own_text,
     parse_xml,
     readable_text,
+    repeated,
     tag_of,
 )
 
@@ -151,6 +152,25 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """A Repeater: what stands in it is there once for every entry of a list, in whose place `flag` has its number.
+
+    Attributes:
+        on: The list, such as `$images`.
+        within: The Repeaters that stand in it.
+    """
+
+    on: str
+    flag: str
+    within: tuple["Repeat", ...] = ()
+
+    def at(self, flag: str, index: int) -> "Repeat":
+        """This Repeater as it stands in one entry of another."""
+        on, own = (text.replace(flag, str(index), 1) for text in (self.on, self.flag))
+        return Repeat(on, own, tuple(repeat.at(flag, index) for repeat in self.within))
+
+
+@dataclass(frozen=True, slots=True)
 class LabelingConfig:
     """What a project shows and asks.
 
@@ -160,6 +180,7 @@ class LabelingConfig:
         sources: The tags that show data, in document order.
         notes: The form's own words (headers, literal texts), in document order.
         objects: Tag of every named object, literal ones included.
+        repeats: The Repeaters that stand in no other; what is in them has its real names for each task only.
     """
 
     prompt: str | None
@@ -167,12 +188,25 @@ class LabelingConfig:
     sources: tuple[Source, ...]
     notes: tuple[str, ...]
     objects: Mapping[str, str]
+    repeats: tuple[Repeat, ...] = ()
+    xml: str = field(default="", repr=False, compare=False)
+    prompt_prefix: str = field(default="prompt", repr=False, compare=False)
+
+    def repeated(self, counts: Iterable[int]) -> "LabelingConfig":
+        """The config of a task, with what is repeated in its place.
+
+        Args:
+            counts: How often each Repeater repeats (`core.repeats.counts`).
+        """
+        reader = _Reader(self.prompt_prefix, iter(counts))
+        reader.visit(parse_xml(self.xml), ())
+        return reader.config()
 
     @property
     def digest(self) -> str:
         """Changes when what is shown or asked changes; style and layout do not move it."""
-        told = repr((self.prompt, self.outputs, self.sources, self.notes, sorted(self.objects.items())))
-        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+        asked = (self.prompt, self.outputs, self.sources, self.notes, sorted(self.objects.items()), self.repeats)
+        return hashlib.sha256(repr(asked).encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def empty(self) -> bool:
@@ -191,14 +225,20 @@ def parse(xml: str, prompt_prefix: str = "prompt") -> LabelingConfig:
     reader = _Reader(prompt_prefix)
     if xml.strip():
         reader.visit(parse_xml(xml), ())
-    return reader.config()
+    return replace(reader.config(), xml=xml, prompt_prefix=prompt_prefix)
 
 
 class _Reader:
     """One walk over the tags, gathering as it goes."""
 
-    def __init__(self, prompt_prefix: str) -> None:
+    def __init__(self, prompt_prefix: str, counts: Iterator[int] | None = None) -> None:
+        """
+        Args:
+            counts: How often each Repeater repeats; None leaves what is in it as it stands, once.
+        """
         self._prefix = prompt_prefix
+        self._counts = counts
+        self._repeats: list[Repeat] = []
         self._outputs: list[Output] = []
         self._sources: list[Source] = []
         self._notes: list[str] = []
@@ -217,6 +257,8 @@ class _Reader:
             self._control(CONTROLS.get(tag, str(element.tag)), element, attrs, conditions)
         elif tag in ("header", "markdown"):
             self._header(attrs.get("value") or inner_text(element))
+        elif tag == "repeater":
+            self._repeater(element, attrs, conditions)
         else:
             for child in element:
                 self.visit(child, conditions)
@@ -230,7 +272,20 @@ class _Reader:
             sources=tuple(self._sources),
             notes=tuple(self._notes),
             objects=self._objects,
+            repeats=tuple(self._repeats),
         )
+
+    def _repeater(self, element: Element, attrs: dict[str, str], conditions: tuple[Condition, ...]) -> None:
+        flag = attrs.get("indexflag") or "{{idx}}"
+        if self._counts is not None:
+            for index in range(next(self._counts)):
+                for child in repeated(element, flag, index):
+                    self.visit(child, conditions)
+            return
+        around, self._repeats = self._repeats, []
+        for child in element:
+            self.visit(child, conditions)
+        self._repeats = [*around, Repeat(attrs.get("on", ""), flag, tuple(self._repeats))]
 
     def _object(self, tag: str, element: Element, attrs: dict[str, str]) -> None:
         value = attrs.get("value") or attrs.get("valuelist") or ""

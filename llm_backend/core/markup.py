@@ -1,5 +1,6 @@
 """What does this XML or HTML say, as the editor renders it?"""
 
+import copy
 import re
 from collections.abc import Iterator
 from html import escape
@@ -68,6 +69,18 @@ def attributes(element: Element) -> dict[str, str]:
 def tag_of(element: Element) -> str:
     """The tag's name in lower case, or "" for comments and the like."""
     return element.tag.lower() if isinstance(element.tag, str) else ""
+
+
+def repeated(element: Element, flag: str, index: int) -> Iterator[Element]:
+    """The tags within an element as one entry of a list shows them: `flag` in their attributes becomes its number.
+
+    As in the editor, once in each attribute, and not in the text between tags.
+    """
+    for child in copy.deepcopy(element):
+        for part in child.iter(etree.Element):
+            for name, value in part.attrib.items():
+                part.set(name, str(value).replace(flag, str(index), 1))
+        yield child
 
 
 def inner_text(element: Element) -> str:

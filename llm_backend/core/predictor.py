@@ -15,8 +15,12 @@ from llm_backend.core.forms import Form, make_form, title
 from llm_backend.core.inputs import Fetch, Inputs, fetched, read
 from llm_backend.core.labeling import LabelingConfig
 from llm_backend.core.prompts import Prompt, Template, Texts, labels_in_words, render
-from llm_backend.core.wire import Region, Task
+from llm_backend.core.repeats import counts
+from llm_backend.core.wire import JSON, Region, Task
 from llm_backend.errors import AnswerError, InputError, LabelingError, ProviderRefused
+
+# Tasks differ in how often they repeat what the config repeats; so many plans are held ready.
+_MOST_REPEATED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,28 @@ class Plan:
     def keys(self) -> Mapping[str, str]:
         """The JSON key of each control, by its name."""
         return keys_for(control.name for control in self.controls)
+
+    @cached_property
+    def _repeated(self) -> dict[tuple[int, ...], "Plan"]:
+        return {}
+
+    def of_task(self, data: Mapping[str, JSON]) -> "Plan":
+        """The plan with what the config repeats in its place, under the names of this task; the version is not its own.
+
+        Raises:
+            InputError: It is repeated too often.
+        """
+        if not self.config.repeats:
+            return self
+        often = counts(self.config, data)
+        if (held := self._repeated.get(often)) is not None:
+            return held
+        config = self.config.repeated(often)
+        controls, unfillable = bind(config, self.parameters.fill_geometry)
+        if len(self._repeated) >= _MOST_REPEATED:
+            self._repeated.clear()
+        plan = self._repeated[often] = replace(self, config=config, controls=controls, unfillable=unfillable)
+        return plan
 
     @cached_property
     def instruction(self) -> str:
@@ -144,6 +170,8 @@ def ask(plan: Plan, inputs: Inputs, prompt: Prompt, held: Sequence[Region] = ())
         InputError: The task lacks what the asked controls label, there is nothing to see, or nothing left to ask.
         PromptError: The prompt misspells a field.
     """
+    if not plan.controls:
+        raise InputError("The labeling config repeats its fields for the entries of a list; this task has none.")
     settled = {region.from_name for region in held}
     asked = {plan.keys[c.name]: c for c in plan.controls if isinstance(c, RegionMaker) or c.name not in settled}
     if not asked:
@@ -183,6 +211,7 @@ async def predict(
         TaskError: Nothing can be had for this task: its data, its prompt, or an answer still wrong after repair.
         ProviderError: The model could not be asked.
     """
+    plan = plan.of_task(task.data)
     inputs = await fetched(read(plan.config, task.data, task.id), fetch, llm.reads_urls)
     question = ask(plan, inputs, prompt, held)
     call = _call(plan, question, lane, patience, group)

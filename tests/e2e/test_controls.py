@@ -73,3 +73,34 @@ def test_each_picture_shows_the_answer_that_it_got(lab: Lab, editor: Editor, sho
     editor.page.locator("[data-testid=htx-textbox-content]").wait_for()
     assert (editor.shown()["chosen"], editor.shown()["texts"]) == (["Letter"], ["On the second page."])
     editor.screenshot(shots / "pictures.png")
+
+
+REPEATED = """
+<View>
+  <Repeater on="$pages" indexFlag="{{idx}}">
+    <Text name="page_{{idx}}" value="$pages[{{idx}}].text"/>
+    <Choices name="kind_{{idx}}" toName="page_{{idx}}"><Choice value="Bill"/><Choice value="Letter"/></Choices>
+  </Repeater>
+</View>"""
+
+
+def test_fields_that_are_repeated_for_each_entry_show_their_answers(lab: Lab, editor: Editor, shots: Path) -> None:
+    lab.stub.responder = fills(kind_0="Letter", kind_1="Bill")
+    pages = [{"text": "Dear Ann"}, {"text": "You owe us 3."}]
+    project, (task,) = lab.project("repeated", REPEATED, [{"pages": pages}], opens=True)
+
+    editor.open(project, task)
+
+    editor.wait_for_region("kind_1")
+    editor.wait("document.querySelectorAll('.lsf-choice input:checked').length === 2")
+    assert editor.shown()["chosen"] == ["Letter", "Bill"]
+    editor.screenshot(shots / "repeated.png")
+
+
+def test_a_batch_stores_repeated_fields_too(lab: Lab) -> None:
+    project, tasks = lab.project("repeated", REPEATED, [{"pages": [{"text": "a"}] * count} for count in (1, 3)])
+
+    lab.api.retrieve_predictions(project)
+
+    named = {p["task"]: [region["from_name"] for region in p["result"]] for p in lab.api.predictions(project)}
+    assert named == {tasks[0]: ["kind_0"], tasks[1]: ["kind_0", "kind_1", "kind_2"]}

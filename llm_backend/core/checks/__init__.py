@@ -1,8 +1,8 @@
 """Does what we send hold what Label Studio's checker demands, and what its editor needs to load it?
 
 The SDK's checker lets pass what makes the editor drop a region, and with it all that follow; so both count here. What
-is wrong with our own regions is a fault of ours. Two things go by the editor alone, for the SDK's checker cannot read
-them: nested Choices, and controls without a toName.
+is wrong with our own regions is a fault of ours. Three things go by the editor alone, for the SDK's checker cannot read
+them: nested Choices, controls without a toName, and the real names of what a Repeater repeats.
 """
 
 from collections.abc import Iterator, Sequence
