@@ -237,6 +237,7 @@ class LocalEngine:
             self._settle(active, settled)
         except (KeyRefused, StoreError) as exc:
             self._pause(active, exc)
+        # Any fault: a task that nobody settles would keep its run, and whoever waits for it, for ever.
         except Exception:
             log.exception("run=%s task=%s failed on a fault of ours", active.run_id, task.task.id)
             kept = Kept(task.digest, None, _OUR_FAULT, False, time.time())
