@@ -37,6 +37,9 @@ _LONGEST_PAUSE = 60.0
 _ON_ITS_WAY = 10.0
 _EACH_ON_ITS_WAY = 0.05
 _LAST_SLICE = 5.0
+# What we are storing now is given to no request of another process that began before this many seconds have passed: it
+# knows nothing of our storing, which is rarely over sooner than a request is answered from what is kept.
+_STORING = 4.0
 # Of what is still to be answered so many are looked for at once, at least so often (seconds).
 _LOOKED_FOR = 2000
 _LONGEST_LOOK = 10.0
@@ -49,7 +52,9 @@ class Memory(Protocol):
 
     def kept(self, key: str, version: str, digests: Iterable[str]) -> dict[str, Kept]: ...
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]: ...
+    def give(
+        self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0
+    ) -> set[str]: ...
 
     def runs_waiting_for(self, project: str, version: str, digests: Iterable[str]) -> dict[str, str]: ...
 
@@ -381,6 +386,7 @@ class Pushing:
             report = await self._pushed(project, version, tasks)
         except BackendError as exc:
             report = PushReport(refused=len(tasks), reason=exc.sentence)
+        # Any fault: it would end the project's worker without a word, and with it every push that waits.
         except Exception:
             log.exception("push project=%s: a fault of ours", project)
             report = PushReport(refused=len(tasks), reason="A fault of ours; the log has it.")
@@ -469,12 +475,12 @@ class _StoreClaim:
         self._storing.begin(self._questions(self._taken))
         try:
             # An earlier claim of our own, on a slice that did not get through, is no obstacle.
-            given = await self._give(self._taken - self._ours, self._clock() - _ON_ITS_WAY)
-            given |= await self._give(self._taken & self._ours, self._ours_at)
+            given = await self._give(self._taken - self._ours, self._clock() - _ON_ITS_WAY, _STORING)
+            given |= await self._give(self._taken & self._ours, self._ours_at, _STORING)
         except BaseException:
             await self._let_go(self._taken)
             raise
-        self._ours, self._ours_at = given, self._clock()
+        self._ours, self._ours_at = given, self._clock() + _STORING
         await self._let_go(self._taken - given)
         return given
 
@@ -489,11 +495,13 @@ class _StoreClaim:
         self._taken = self._taken - tasks
         await self._storing.end(self._questions(tasks))
 
-    async def _give(self, tasks: Collection[int], asked: float) -> set[int]:
+    async def _give(self, tasks: Collection[int], asked: float, ahead: float = 0.0) -> set[int]:
         if not tasks:
             return set()
         by_digest = {self._digests[task]: task for task in tasks}
-        given = await asyncio.to_thread(self._store.give, self._project, self._version, list(by_digest), asked)
+        given = await asyncio.to_thread(
+            self._store.give, self._project, self._version, list(by_digest), asked, ahead=ahead
+        )
         return {by_digest[digest] for digest in given}
 
     def _questions(self, tasks: Collection[int]) -> set[Question]:

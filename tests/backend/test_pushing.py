@@ -1,6 +1,7 @@
 """Which answers are still to be pushed, where to, and who pushes them now?"""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -10,13 +11,17 @@ import pytest
 from llm_backend.adapters.host import Guest, Host, HostError
 from llm_backend.adapters.runs import Question
 from llm_backend.adapters.store import Kept, Project
+from llm_backend.adapters.store.redis import RedisStore
 from llm_backend.backend.push import Push, PushReport
-from llm_backend.backend.pushing import Pushing, Targets
+from llm_backend.backend.pushing import Pushing, Targets, _StoreClaim, _Storing
 from llm_backend.core.wire import Prediction, Region
 from llm_backend.errors import StoreError
 from tests.support.host_stub import KEY, LEGACY, StubHost, serving
+from tests.support.redis_server import redis_url
 from tests.support.sites import Site
 from tests.support.waits import Pauses
+
+__all__ = ["redis_url"]  # a fixture
 
 VERSION = "stub-model-ab12"
 SETUP_TOKEN = "5" * 40
@@ -48,7 +53,7 @@ class Answers:
             raise StoreError("The disk is full.")
         return {digest: self.answers[digest] for digest in digests if digest in self.answers}
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
+    def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
         free = {digest for digest in digests if self.given.get(digest, 0.0) < asked}
         self.given |= dict.fromkeys(free, self.pauses.now)
         return free
@@ -533,3 +538,23 @@ def test_logs_hold_no_token(caplog: pytest.LogCaptureFixture) -> None:
     told = [record.getMessage() for record in caplog.records if record.name.startswith("llm_backend")]
     assert any("does not accept /setup's access token" in line for line in told)
     assert not any(SETUP_TOKEN in line for line in told)
+
+
+def test_another_process_gives_no_request_what_is_being_stored_here(redis_url: str) -> None:
+    """The host asks another server at this very moment, which could answer at once: it would store both."""
+
+    async def scene() -> None:
+        here, there = RedisStore(redis_url), RedisStore(redis_url)
+        claim = _StoreClaim(here, _Storing(), KEY, VERSION, {1: "digest-1"}, time.time)
+        try:
+            assert await claim.take({1}) == {1}
+            assert there.give(KEY, VERSION, ["digest-1"], time.time()) == set()
+            assert await claim.take({1}) == {1}  # once more, for the host was down: our own claim is no obstacle
+            await claim.release({1})
+            assert there.give(KEY, VERSION, ["digest-1"], time.time()) == set()
+            assert there.give(KEY, VERSION, ["digest-1"], time.time() + 60) == {"digest-1"}
+        finally:
+            here.close()
+            there.close()
+
+    asyncio.run(scene())

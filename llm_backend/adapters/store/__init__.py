@@ -143,11 +143,15 @@ class Runs(Protocol):
         """
         ...
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
+    def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
         """Which predictions may be handed to a request that began at `asked`; they count as handed over now.
 
         Of several requests that wait at the same time for a question the first is given its answer, and the others are
         not. A request that began after the handing over is given it again: the host did not store it.
+
+        Args:
+            ahead: To other processes they count as handed over so many seconds from now, or a little less: handing
+                them over takes as long.
         """
         ...
 

@@ -211,7 +211,8 @@ class SqliteRuns(SqliteFile):
             left = self._waiting_elsewhere(connection, part)
             return wait_again(connection, found, {ident: held for ident, held in tasks.items() if ident not in left})
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
+    def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
+        """See `Runs`. There are no other processes here."""
         return self._given.give(project, version, digests, asked)
 
     def given_since(self, project: str, version: str, digest: str, asked: float) -> bool:
