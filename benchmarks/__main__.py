@@ -6,12 +6,13 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.core import MEASURES as OF_CORE
 from benchmarks.measures import MEASURES as OF_CALLS
 from benchmarks.measures import Row
 from benchmarks.processes import Neighbours, machine
 from benchmarks.runs import MEASURES as OF_RUNS
 
-MEASURES = {**OF_CALLS, **OF_RUNS}
+MEASURES = {**OF_CORE, **OF_CALLS, **OF_RUNS}
 _MARKS = {True: "yes", False: "**no**", None: ""}
 
 

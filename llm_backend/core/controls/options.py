@@ -18,6 +18,7 @@ from llm_backend.errors import AnswerError, InputError
 Result = str | tuple[str, ...]
 _MOST_ON_A_LINE = 12
 _MOST_LEVELS = 50
+_QUOTED = json.JSONEncoder(ensure_ascii=False).encode
 _SEPARATORS = (" / ", " > ", " | ", " → ", " :: ")
 
 
@@ -68,7 +69,7 @@ class Options:
     def described(self) -> str:
         """All options: on one line if they are few and speak for themselves, else a line for each, with its hint."""
         hints = [" ".join(self._told[name].hint.split()) for name in self.names]
-        names = [json.dumps(name, ensure_ascii=False) for name in self.names]
+        names = [_QUOTED(name) for name in self.names]
         if len(names) <= _MOST_ON_A_LINE and not any(hints):
             return " " + ", ".join(names)
         lines = (f"{name}: {hint}" if hint else name for name, hint in zip(names, hints, strict=True))
