@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -20,7 +20,7 @@ from llm_backend.core.wire import JSON, TaskId
 _WORD = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 # Of a long text, its rarest words tell most; more would only cost time.
-_MOST_WORDS = 256
+_MOST_WORDS = 64
 # What nearness an example loses for each earlier one with the same labels.
 _SAME_LABELS = 0.25
 # Texts nearer than this say the same with other punctuation or a word exchanged.
@@ -124,14 +124,13 @@ class Pool:
             apart: Whether near-duplicates of the task are left out, too, so that trying a prompt out stays honest.
         """
         meter = meter or TokenMeter()
-        near = self._index.nearest(asked.text)
         own = _name(asked.data)
-        free = [
+        free = (
             (at, nearness)
-            for at, nearness in near
+            for at, nearness in self._index.nearest(asked.text)
             if not self._is_task(at, asked, own) and not (apart and nearness >= NEAR_DUPLICATE)
-        ]
-        chosen = _spread(free[: most * _CANDIDATES], most, lambda at: self._labels[at])
+        )
+        chosen = _spread(list(itertools.islice(free, most * _CANDIDATES)), most, lambda at: self._labels[at])
         fitting: list[int] = []
         for at in chosen:
             cost = meter.tokens_in(self._sizes[at])
@@ -176,13 +175,14 @@ class _Index:
             for word, weight in self._weighted(words).items():
                 self._postings[word].append((at, weight))
 
-    def nearest(self, text: str) -> list[tuple[int, float]]:
+    def nearest(self, text: str) -> Iterator[tuple[int, float]]:
         """All texts, each with its nearness (0 to 1), the nearest first; of equally near ones the latest first."""
-        nearness = dict.fromkeys(range(self._size), 0.0)
+        nearness: defaultdict[int, float] = defaultdict(float)
         for word, weight in self._weighted(Counter(_words(text))).items():
             for at, other in self._postings.get(word, ()):
                 nearness[at] += weight * other
-        return sorted(nearness.items(), key=lambda one: (-one[1], -one[0]))
+        yield from sorted(nearness.items(), key=lambda one: (-one[1], -one[0]))
+        yield from ((at, 0.0) for at in reversed(range(self._size)) if at not in nearness)
 
     def _weighted(self, words: Mapping[str, int]) -> dict[str, float]:
         """A text's words with their weights, of length one; unknown ones count as the rarest."""
