@@ -149,6 +149,23 @@ class Pool:
         return [json.dumps(_short(one.answers), sort_keys=True, default=str) for one in self._corrections]
 
 
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What a project has learned, as one question meets it.
+
+    Attributes:
+        meter: Told of every call, so that the budget counts in tokens that were seen.
+    """
+
+    pool: Pool
+    meter: TokenMeter
+    apart: bool = False
+
+    def choose(self, asked: Asked, most: int) -> tuple[Correction, ...]:
+        """The examples for a task: `Pool.choose`."""
+        return self.pool.choose(asked, most, meter=self.meter, apart=self.apart)
+
+
 def _spread(near: Sequence[tuple[int, float]], most: int, labels: Callable[[int], str]) -> list[int]:
     """The best of the near ones, each time the one that is nearest when labels shown already count against it."""
     chosen: list[int] = []

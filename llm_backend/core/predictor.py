@@ -1,6 +1,7 @@
 """Task + plan + model → outcome, one repair round included."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,13 +12,14 @@ from llm_backend.core.checks import sound
 from llm_backend.core.controls import Unfillable, bind, hidden, shown_regions
 from llm_backend.core.controls.base import Control, keys_for
 from llm_backend.core.controls.regions import RegionMaker, identified, without_repeats
+from llm_backend.core.examples import Asked, Correction, Lessons
 from llm_backend.core.forms import Form, make_form, title
 from llm_backend.core.inputs import Fetch, Inputs, fetched, read
 from llm_backend.core.labeling import LabelingConfig
 from llm_backend.core.prompts import Prompt, Template, Texts, labels_in_words, render
 from llm_backend.core.repeats import counts
 from llm_backend.core.wire import JSON, Region, Task
-from llm_backend.errors import AnswerError, InputError, LabelingError, ProviderRefused
+from llm_backend.errors import AnswerError, InputError, LabelingError, PromptError, ProviderRefused
 
 # Tasks differ in how often they repeat what the config repeats; so many plans are held ready.
 _MOST_REPEATED = 64
@@ -31,12 +33,14 @@ class Parameters:
         model: None means the connection's own.
         num_responses: Distinct entries wanted per text field, as far as its maxSubmissions allows.
         fill_geometry: Whether to fill what draws shapes or marks times, which most models misplace.
+        few_shot: How many human answers go along with a question.
     """
 
     model: str | None = None
     temperature: float | None = 0.7
     num_responses: int = 1
     fill_geometry: bool = False
+    few_shot: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,15 @@ class Plan:
     def _shaping(self) -> str:
         return "\0".join((self.config.digest, self.texts.digest, repr(self.template), repr(self.parameters)))
 
-    def version(self, prompt: Prompt, model: str) -> str:
-        """`model_version`: moves with whatever shapes the answer, and with nothing else."""
-        digest = hashlib.sha256(f"{self._shaping}\0{prompt.text}".encode("utf-8", "surrogatepass")).hexdigest()
+    def version(self, prompt: Prompt, model: str, publication: str = "") -> str:
+        """`model_version`: moves with whatever shapes the answer, and with nothing else.
+
+        Args:
+            publication: Names the human answers that batches go by.
+        """
+        learned = f"\0{publication}" if publication and self.parameters.few_shot else ""
+        shaping = f"{self._shaping}\0{prompt.text}{learned}"
+        digest = hashlib.sha256(shaping.encode("utf-8", "surrogatepass")).hexdigest()
         return f"{self.parameters.model or model}-{digest[:12]}"
 
 
@@ -161,11 +171,18 @@ def make_plan(config: LabelingConfig, texts: Texts, template: Template, paramete
     return plan
 
 
-def ask(plan: Plan, inputs: Inputs, prompt: Prompt, held: Sequence[Region] = ()) -> Question:
+def ask(
+    plan: Plan,
+    inputs: Inputs,
+    prompt: Prompt,
+    held: Sequence[Region] = (),
+    examples: Sequence[Correction] = (),
+) -> Question:
     """Make the question for one task.
 
     Args:
         held: Regions that a person made; their controls are not asked, but for those that may make more regions.
+        examples: Human answers to other tasks, which are shown as if they had been asked and answered before.
     Raises:
         InputError: The task lacks what the asked controls label, there is nothing to see, or nothing left to ask.
         PromptError: The prompt misspells a field.
@@ -183,10 +200,36 @@ def ask(plan: Plan, inputs: Inputs, prompt: Prompt, held: Sequence[Region] = ())
     (first, *more) = asked.values()
     if first.textual and not more:
         system = Message.of("system", plan.texts.answer.strip().replace("{field}", title(first), 1))
-        return Question((system, user), asked, None, rendered.literal)
-    form = plan.form(asked, inputs)
-    system = Message.of("system", plan.texts.form.strip().replace("{form}", form.words, 1))
-    return Question((system, user), asked, form, rendered.literal)
+        form = None
+    else:
+        form = plan.form(asked, inputs)
+        system = Message.of("system", plan.texts.form.strip().replace("{form}", form.words, 1))
+    turns = (turn for example in examples for turn in _turns(plan, prompt, asked, example, plain=form is None))
+    return Question((system, *turns, user), asked, form, rendered.literal)
+
+
+def _turns(
+    plan: Plan, prompt: Prompt, asked: Mapping[str, Control], example: Correction, *, plain: bool
+) -> tuple[Message, ...]:
+    """An example as a question and its answer; nothing where it answers none of the fields, or cannot be shown.
+
+    Its pictures are not fetched: it is shown by its words.
+    """
+    told: dict[str, JSON] = {key: example.answers.get(control.name) for key, control in asked.items()}
+    if all(answer is None for answer in told.values()):
+        return ()
+    try:
+        inputs = read(plan.config, example.data, example.task)
+        labels = plan.labels if plan.labels is not None else plan.labels_of(inputs)
+        question = render(prompt, inputs, labels, plan.template).text
+    except (InputError, PromptError):  # the config or the prompt has moved on since
+        return ()
+    if plain:
+        (text,) = told.values()
+        return Message.of("user", question), Message.of("assistant", text if isinstance(text, str) else text[0])
+    lists = {key for key, control in asked.items() if control.question(inputs).get("type") == "array"}
+    said = {key: [] if answer is None and key in lists else answer for key, answer in told.items()}
+    return Message.of("user", question), Message.of("assistant", json.dumps(said, ensure_ascii=False))
 
 
 async def predict(
@@ -200,6 +243,7 @@ async def predict(
     patience: float = 60.0,
     group: str = "",
     held: Sequence[Region] = (),
+    lessons: Lessons | None = None,
 ) -> Outcome:
     """Fill a task.
 
@@ -207,15 +251,22 @@ async def predict(
         patience: Seconds for all calls together, retries and waits included.
         group: Whose task it is: `core.chat.Call.group`.
         held: Regions that a person made; their controls are not asked.
+        lessons: Human answers to other tasks, of which `few_shot` go along.
     Raises:
         TaskError: Nothing can be had for this task: its data, its prompt, or an answer still wrong after repair.
         ProviderError: The model could not be asked.
     """
     plan = plan.of_task(task.data)
     inputs = await fetched(read(plan.config, task.data, task.id), fetch, llm.reads_urls)
-    question = ask(plan, inputs, prompt, held)
+    asked = Asked(task.data, inputs.text, task.id)
+    examples = lessons.choose(asked, plan.parameters.few_shot) if lessons else ()
+    question = ask(plan, inputs, prompt, held, examples)
     call = _call(plan, question, lane, patience, group)
     completion = await llm.complete(call)
+    if lessons and not inputs.parts:
+        lessons.meter.note(
+            sum(len(m.text.encode("utf-8", "replace")) for m in call.messages), completion.usage.prompt_tokens
+        )
     reading = Reading(question.asked, inputs, plan.parameters.num_responses, plain=question.form is None)
     reading.take(completion)
     usage = completion.usage
