@@ -171,17 +171,8 @@ class RedisRuns(RedisServer):
     def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
         now, token = self._clock(), secrets.token_hex(4)
         scope, (this, before) = short(project, version), _periods(now)
-        # A time further ahead than clocks may be apart is not believed.
-        told = (
-            now + min(ahead, CLOCKS_APART),
-            now + CLOCKS_APART,
-            asked,
-            token,
-            scope,
-            this,
-            before,
-            3 * GIVEN_SECONDS,
-        )
+        given = now + min(ahead, CLOCKS_APART)  # a time further ahead is not believed
+        told = (given, now + CLOCKS_APART, asked, token, scope, this, before, 3 * GIVEN_SECONDS)
         mine: set[str] = set()
         for some in slices(_once(digests), AT_ONCE):
             mine.update(some[number - 1] for number in self._script("give", *told, *some))
