@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 
 from llm_backend.adapters.runs import Engine, EngineStatus
 from llm_backend.adapters.store import Store
@@ -20,7 +21,7 @@ class Jobs:
 
     def list(self, states: Collection[RunState] = (), most: int = 100) -> tuple[Run, ...]:
         """Runs, the newest first."""
-        return self._store.runs(states, most)
+        return tuple(map(self._told, self._store.runs(states, most)))
 
     def show(self, run_id: str) -> Run:
         """One run.
@@ -31,7 +32,7 @@ class Jobs:
         run = self._store.run(run_id)
         if run is None:
             raise UnknownRun(f"There is no run {run_id}; finished ones are forgotten after a while.")
-        return run
+        return self._told(run)
 
     def tasks(
         self, run_id: str, states: Collection[TaskState] = (), most: int = 1000, after: int = -1
@@ -71,6 +72,11 @@ class Jobs:
             raise RequestError(f"Run {run_id} is {run.state}, and none of its tasks failed; there is nothing to retry.")
         await self._engine.start(run_id)
         return self.show(run_id)
+
+    def _told(self, run: Run) -> Run:
+        """A run that waits for the store says so, which the store itself cannot take down."""
+        why = self._engine.held_up().get(run.id)
+        return run if why is None else replace(run, reason=f"waits for the store: {why}")
 
     async def engine(self) -> EngineStatus:
         """What works on runs."""

@@ -51,13 +51,18 @@ def test_a_disk_that_is_full_for_a_while_costs_no_task(tmp_path: Path) -> None:
         first = request.result(30)
         assert server.get("/health")["status"] == "UP"
         assert 0 < sum(map(bool, first)) < len(tasks)
+        told = [job["reason"] for job in server.jobs() if job["state"] == "running"]
+        assert len(told) == 1
+        assert told[0].startswith("waits for the store: ")
+        assert "cannot be read and written" in told[0]
+        assert [run["reason"] for run in server.get("/status")["runs"] if run["state"] == "running"] == told
         assert any("cannot be read and written" in line for line in server.log.read_text().splitlines())
         _largest_file(server, resource.RLIM_INFINITY)
         began = time.monotonic()
         again = server.predict(tasks, CONFIG)
         assert [_answer(prediction) for prediction in again] == [right(task["id"]) for task in tasks]
         assert time.monotonic() - began < 7
-        server.until_finished(10)
+        assert {job["reason"] for job in server.until_finished(10)} == {""}
 
 
 def test_a_damaged_file_stops_the_start_with_one_sentence(tmp_path: Path) -> None:

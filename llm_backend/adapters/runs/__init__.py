@@ -89,6 +89,10 @@ class Engine(Protocol):
 
     async def status(self) -> EngineStatus: ...
 
+    def held_up(self) -> Mapping[str, str]:
+        """Runs that wait for the store to take their answers, and its sentence. Any thread may ask."""
+        ...
+
     async def recover(self) -> None:
         """Take up the unfinished runs that a process left behind; paused ones stay so."""
         ...

@@ -93,6 +93,7 @@ class LocalEngine:
         self._asking: set[asyncio.Task[None]] = set()
         self._waiting: dict[Scope, set[_Waiter]] = {}
         self._unsaved: dict[str, tuple[Spec, list[Settled]]] = {}
+        self._held_up: dict[str, str] = {}
         self._saving: asyncio.Task[None] | None = None
         self._letting_go: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -144,6 +145,9 @@ class LocalEngine:
     async def status(self) -> EngineStatus:
         queued = sum(run.waiting for run in map(self._store.run, tuple(self._active)) if run is not None)
         return EngineStatus(("this server",), max(0, queued - len(self._asking)), len(self._asking))
+
+    def held_up(self) -> Mapping[str, str]:
+        return dict(self._held_up)
 
     async def recover(self) -> None:
         for run in reversed(self._store.runs(("queued", "running"), most=1000)):
@@ -264,6 +268,7 @@ class LocalEngine:
             return
         _, held = self._unsaved.setdefault(active.run_id, (active.spec, []))
         held.extend(settled)
+        self._held_up[active.run_id] = fault.sentence
         if active.run_id in self._active:
             log.error("run=%s project=%s waits for the store: %s", active.run_id, active.spec.project, fault.logged)
         self._drop(active.run_id)
@@ -279,6 +284,7 @@ class LocalEngine:
                 try:
                     await self.start(run_id)
                 except BackendError as exc:
+                    self._held_up[run_id] = exc.sentence
                     log.warning("run=%s still waits for the store: %s", run_id, exc.logged)
 
     def _save(self, run_id: str) -> None:
@@ -293,12 +299,17 @@ class LocalEngine:
         try:
             self._store.settle(run_id, held)
         except UnknownRun:  # its project was forgotten
-            del self._unsaved[run_id]
+            self._let_pass(run_id)
             return
-        del self._unsaved[run_id]
+        self._let_pass(run_id)
         log.warning("run=%s project=%s goes on: the store takes answers again", run_id, spec.project)
         for one in held:
             self._tell(spec, [one.kept.digest], one.kept)
+
+    def _let_pass(self, run_id: str) -> None:
+        """Nothing of a run waits for the store any more."""
+        del self._unsaved[run_id]
+        self._held_up.pop(run_id, None)
 
     def _pause(self, active: _Active, fault: BackendError) -> None:
         if active.run_id not in self._active:

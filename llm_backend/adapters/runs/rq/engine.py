@@ -72,6 +72,10 @@ class RqEngine:
     async def status(self) -> EngineStatus:
         return await self._in_thread(self._status)
 
+    def held_up(self) -> Mapping[str, str]:
+        """None that this process knows of: answers are the workers', and a Redis that is away is told of by the store."""
+        return {}
+
     async def recover(self) -> None:
         await self._in_thread(feeding.take_up, self._store, self._jobs)
 
