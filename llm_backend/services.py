@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -157,10 +157,7 @@ class Services:
 
     def close(self) -> None:
         """Let go of everything, the engine first: it uses all the rest."""
-        for part in (*self.closing, self.connections):
-            self.loop.run(part.close())
-        self.loop.close()
-        self.store.close()
+        _let_go(self.loop, (*self.closing, self.connections), self.store)
 
 
 def open_services(
@@ -179,20 +176,18 @@ def open_services(
     spending = None if embedded else Spending(settings.redis_url)
     connections = Connections(settings, llm, counts, spent=spending.spent if spending else None)
     store = store or _open_store(settings)
-    host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
-    media = Media(settings, host)
-    projects = Projects(settings, store, connections, texts())
+    asking = _open_asking(settings, store, connections, counts)
     engine: Engine
     if embedded:
-        engine = LocalEngine(store, Asker(settings, projects, media.fetch, counts).ask, connections.window)
+        engine = LocalEngine(store, asking.asker.ask, connections.window)
     else:
         engine = RqEngine(settings.redis_url, store)
-    targets = Targets(store, host, settings.media_hosts)
+    targets = Targets(store, asking.host, settings.media_hosts)
     pushing = Pushing(store, targets)
-    backend = Backend(settings, store, connections, projects, engine, pushing, media.fetch, counts)
+    backend = Backend(settings, store, connections, asking.projects, engine, pushing, asking.media.fetch, counts)
     loop = Loop()
     loop.run(_recover(engine, backend))
-    closing = (engine, pushing, targets, media, *(part for part in (host, spending) if part))
+    closing = (engine, pushing, targets, *asking.closing, *((spending,) if spending else ()))
     return Services(settings, backend, store, connections, loop, closing)
 
 
@@ -208,10 +203,7 @@ class WorkerServices:
 
     def close(self) -> None:
         """Let go of everything."""
-        for part in (*self.closing, self.connections):
-            self.loop.run(part.close())
-        self.loop.close()
-        self.store.close()
+        _let_go(self.loop, (*self.closing, self.connections), self.store)
 
 
 def open_worker(settings: Settings, llm: LLM | None = None, counts: Counts | None = None) -> WorkerServices:
@@ -223,15 +215,42 @@ def open_worker(settings: Settings, llm: LLM | None = None, counts: Counts | Non
     headcount = Headcount()
     connections = Connections(settings, llm, counts, headcount)
     store = _open_redis(settings)
-    host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
-    media = Media(settings, host)
-    work = Asker(settings, Projects(settings, store, connections, texts()), media.fetch, counts).ask
+    asking = _open_asking(settings, store, connections, counts)
     hearing = Hearing(settings.redis_url, connections.spent_elsewhere)
-    worker = RqWorker(settings.redis_url, store, work, lambda: connections.window, headcount=headcount)
+    worker = RqWorker(settings.redis_url, store, asking.asker.ask, lambda: connections.window, headcount=headcount)
     loop = Loop()
     if settings.rpm or settings.tpm:
         loop.run(hearing.listen())
-    return WorkerServices(worker, store, connections, loop, (hearing, media, *((host,) if host else ())))
+    return WorkerServices(worker, store, connections, loop, (hearing, *asking.closing))
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """What asks for the tasks of runs, in a server as in a worker, and what that fetches through."""
+
+    asker: Asker
+    projects: Projects
+    media: Media
+    host: Host | None
+
+    @property
+    def closing(self) -> tuple[_Closing, ...]:
+        return (self.media, *((self.host,) if self.host else ()))
+
+
+def _open_asking(settings: Settings, store: Store, connections: Connections, counts: Counts | None) -> _Asking:
+    host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
+    media = Media(settings, host)
+    projects = Projects(settings, store, connections, texts())
+    return _Asking(Asker(settings, projects, media.fetch, counts), projects, media, host)
+
+
+def _let_go(loop: Loop, parts: Iterable[_Closing], store: Store) -> None:
+    """Close the parts in their order, on their loop, then the loop and what everything is remembered in."""
+    for part in parts:
+        loop.run(part.close())
+    loop.close()
+    store.close()
 
 
 def _open_store(settings: Settings) -> Store:

@@ -73,7 +73,7 @@ class RqEngine:
         return await self._in_thread(self._status)
 
     def held_up(self) -> Mapping[str, str]:
-        """None that this process knows of: answers are the workers', and a Redis that is away is told of by the store."""
+        """None that this process knows of: answers are the workers', and the store says that Redis is away."""
         return {}
 
     async def recover(self) -> None:
