@@ -96,7 +96,7 @@ def test_reports_whose_replies_are_lost_are_sent_again_and_nothing_counts_twice(
     metrics, memory = Metrics(), Memory()
 
     def count_until(sent: int) -> None:
-        until(lambda: metrics.retried() is None and memory.sent >= sent, 10)
+        until(lambda: metrics.retried("Busy") is None and memory.sent >= sent, 10)
 
     with reporting(metrics, memory, "one", every=0.01):
         metrics.sent()
