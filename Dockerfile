@@ -1,13 +1,16 @@
 # docker build -t llm-backend .                        pictures go to the model
 # docker build -t llm-backend --build-arg OCR=1 .      with Tesseract, for IMAGE_MODE=ocr
+# docker build -t llm-backend --build-arg MEDIA=1 .    with all extras: documents, videos and sounds are read, too
 ARG PYTHON_VERSION=3.12
 
 FROM python:${PYTHON_VERSION}-slim AS build
 ARG OCR=
+ARG MEDIA=
 WORKDIR /src
 RUN python -m venv /opt/llm-backend && python -m venv /opt/build
 COPY requirements*.lock ./
-RUN /opt/llm-backend/bin/pip install --no-cache-dir --require-hashes -r requirements${OCR:+-ocr}.lock
+RUN extras=${MEDIA:+-media} \
+    && /opt/llm-backend/bin/pip install --no-cache-dir --require-hashes -r requirements${extras:-${OCR:+-ocr}}.lock
 RUN /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements-build.lock
 COPY pyproject.toml setup.py LICENSE ./
 COPY llm_backend llm_backend

@@ -27,7 +27,8 @@ ROOMS = (
     *("core.overrides", "core.forms", "core.answers", "core.checks", "core.predictor", "core.run"),
     "interchange",
     *("adapters.addresses", "adapters.limits", "adapters.providers", "adapters.host", "adapters.pictures"),
-    *("adapters.media", "adapters.store", "adapters.runs"),
+    *("adapters.documents", "adapters.films", "adapters.showing", "adapters.data_urls", "adapters.media"),
+    *("adapters.store", "adapters.runs"),
     *("backend", "services", "metrics"),
     *("web", "demo", "cli", "__main__"),
 )
@@ -36,6 +37,7 @@ HALLS = frozenset(("llm_backend", "llm_backend.core", "llm_backend.adapters"))
 
 # One library, one room. Libraries that are not named here may be used by nobody.
 LIBRARIES = {
+    "av": ("adapters.films",),
     "aiohttp": ("adapters.addresses", "adapters.host", "adapters.media", "adapters.providers"),
     "click": ("cli",),
     "dotenv": ("settings",),
@@ -46,6 +48,7 @@ LIBRARIES = {
     "openai": ("adapters.providers",),
     "PIL": ("adapters.pictures",),
     "prometheus_client": ("metrics",),
+    "pypdfium2": ("adapters.documents",),
     "pytesseract": ("adapters.pictures",),
     "redis": ("adapters.runs", "adapters.store"),
     "rq": ("adapters.runs",),
@@ -58,7 +61,19 @@ LIBRARIES = {
 # What the core may use of the standard library: nothing of it reaches network, clock, files or environment.
 PURE = frozenset(
     (
-        *("abc", "base64", "binascii", "collections", "copy", "dataclasses", "datetime", "decimal", "difflib", "enum"),
+        *(
+            "abc",
+            "base64",
+            "binascii",
+            "collections",
+            "copy",
+            "csv",
+            "dataclasses",
+            "datetime",
+            "decimal",
+            "difflib",
+            "enum",
+        ),
         *("fractions", "functools", "hashlib", "heapq", "html", "itertools", "json", "math", "operator", "re"),
         *("string", "types", "typing", "unicodedata", "urllib.parse"),
     )

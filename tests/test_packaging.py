@@ -115,7 +115,7 @@ def locked(name: str) -> dict[str, str]:
     return dict(re.findall(r"(?m)^([a-z0-9._-]+)==([^ ;\\]+)", text))
 
 
-LOCKS = ["requirements.lock", "requirements-ocr.lock", "requirements-dev.lock", "requirements-build.lock"]
+LOCKS = [f"requirements{kind}.lock" for kind in ("", "-ocr", "-media", "-dev", "-build")]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -129,8 +129,8 @@ def test_a_lock_pins_by_hash_and_names_no_index(lock: str) -> None:
 
 
 def test_the_locks_agree() -> None:
-    run_time, ocr, dev = (locked(name) for name in LOCKS[:3])
-    assert run_time.items() <= ocr.items() <= dev.items()
+    run_time, ocr, media, dev = (locked(name) for name in LOCKS[:4])
+    assert run_time.items() <= ocr.items() <= media.items() <= dev.items()
     assert locked("requirements-build.lock").items() <= dev.items()
 
 

@@ -6,13 +6,11 @@ large pictures are scaled down; without it they are passed on where a model take
 """
 
 import base64
-import binascii
 import importlib
 import io
 import shutil
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from llm_backend.errors import MediaError
 
@@ -69,25 +67,10 @@ def recognise(content: bytes, name: str) -> Picture:
     raise MediaError(f"{name} is {kind or 'not a picture'}; give a PNG, JPEG, GIF or WebP picture.")
 
 
-def from_data_url(url: str, name: str, limit: int) -> Picture:
-    """Read a `data:` URL.
-
-    Raises:
-        MediaError: It is not base64, over `limit` bytes, or not a picture.
-    """
-    head, comma, body = url.partition(",")
-    if not comma or not head.lower().endswith(";base64"):
-        raise MediaError(f'{name} is a data URL that cannot be read; it should begin like "data:image/png;base64,".')
-    # Four signs for three bytes, and some room for line breaks and percent signs.
-    if len(body) > limit * 3:
-        raise MediaError(_over(name, limit))
-    try:
-        content = base64.b64decode(b"".join(unquote_to_bytes(body).split()), validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise MediaError(f"{name} is a data URL whose base64 is damaged.") from exc
-    if len(content) > limit:
-        raise MediaError(_over(name, limit))
-    return recognise(content, name)
+def kind_of(content: bytes) -> str:
+    """What this is in words, or ""."""
+    kind = _kind(content)
+    return f"a {_KNOWN[kind]} picture" if kind in _KNOWN else kind
 
 
 def showable(picture: Picture, name: str) -> Picture:
@@ -233,10 +216,6 @@ def _other(content: bytes) -> str:
     if b"<svg" in opening:
         return "an SVG drawing"
     return "a web page" if any(tag in opening for tag in _WEB_PAGE) else "an XML document"
-
-
-def _over(name: str, limit: int) -> str:
-    return f"{name} is over {limit / 1024 / 1024:.3g} MB."
 
 
 def _module(name: str) -> Any | None:

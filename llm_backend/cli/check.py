@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from llm_backend.cli.options import takes_settings
-from llm_backend.core.inputs import Inputs, read
+from llm_backend.core.inputs import Inputs, MediaRef, Seen, read
 from llm_backend.core.labeling import Condition, LabelingConfig, parse
 from llm_backend.core.predictor import Parameters, Plan, Question, ask, make_plan
 from llm_backend.core.prompts import Prompt, Template, choose
@@ -16,6 +16,16 @@ from llm_backend.errors import InputError, RequestError
 from llm_backend.settings import Settings
 
 _ORIGINS = {"annotator": "--prompt", "default": "DEFAULT_PROMPT", "config": "the labeling config's own words"}
+_SHOWN = {
+    "image": "as a picture",
+    "pdf": "as a file where the model takes files, else as its text, with pictures of pages that have none",
+    "video": "as frames, evenly spread, with their times",
+}
+_SHOWN_BY_OCR = {
+    "image": "as its text, by OCR",
+    "pdf": "as its text, by OCR where a page has none",
+    "video": "as the texts of frames, by OCR, with their times",
+}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -55,7 +65,7 @@ def check(settings: Settings, config: Path, task_file: Path | None, prompt: str 
     task = _task(task_file)
     plan = plan.of_task(task.data)
     inputs = read(plan.config, task.data)
-    _say(_asked(ask(plan, inputs, chosen), inputs))
+    _say(_asked(ask(plan, inputs, chosen), inputs, settings))
 
 
 def _say(lines: Iterable[str]) -> None:
@@ -132,11 +142,11 @@ def _schema(plan: Plan) -> Iterator[str]:
     yield "Give a task with --task to see what the model would be sent."
 
 
-def _asked(question: Question, inputs: Inputs) -> Iterator[str]:
+def _asked(question: Question, inputs: Inputs, settings: Settings) -> Iterator[str]:
     for message in question.messages:
         yield from _headed(f"Message of the {message.role}", message.text.splitlines())
-    pictures = [f"{seen.tag} {seen.name!r}: {ref.url[:100]}" for seen in inputs.seen for ref in seen.media]
-    yield from _headed("Sent along, once fetched", pictures)
+    media = [_attached(seen, ref, settings.image_mode) for seen in inputs.seen for ref in seen.media]
+    yield from _headed("Sent along, once fetched", media)
     if question.literal:
         names = ", ".join(f"{{{name}}}" for name in question.literal)
         yield f"Taken as they stand, since they name no field of the task: {names}\n"
@@ -144,6 +154,22 @@ def _asked(question: Question, inputs: Inputs) -> Iterator[str]:
         yield "Asked in plain words: the only field is a text, so there is no JSON Schema."
     else:
         yield from _json("The answer's JSON Schema", question.form.schema)
+
+
+def _attached(seen: Seen, ref: MediaRef, image_mode: str) -> str:
+    """What would be sent of a medium. The address of one that stands in the task itself is left out."""
+    where = f"{ref.url.partition(',')[0]},..." if ref.url[:5].lower() == "data:" else ref.url[:100]
+    part = f", {ref.caption}" if ref.caption else ""
+    return f'{seen.tag} "{seen.name}"{part}: {where}\n    {_how_shown(seen, ref, image_mode)}'
+
+
+def _how_shown(seen: Seen, ref: MediaRef, image_mode: str) -> str:
+    if ref.kind == "audio":
+        said = "its transcript" if ref.transcript else 'nothing: the task has no "transcript"'
+        return f"as a sound where the model hears, else {said}"
+    if ref.kind == "text":
+        return f"as text, read as the {seen.tag} that it is"
+    return _SHOWN_BY_OCR[ref.kind] if image_mode == "ocr" else _SHOWN[ref.kind]
 
 
 def _json(heading: str, told: JSON) -> Iterator[str]:

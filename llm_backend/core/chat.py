@@ -1,5 +1,6 @@
 """What do we say to a model, and what does it say back?"""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -17,12 +18,54 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """A picture in a message: an https URL that the provider fetches, or a data URL."""
+    """A picture in a message.
+
+    Attributes:
+        url: An https URL that the provider fetches, or a data URL.
+        caption: What stands before it in words, such as `page 3`.
+    """
 
     url: str
+    caption: str = ""
 
 
-Part = TextPart | ImagePart
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A PDF document in a message.
+
+    Attributes:
+        name: The file's name, as the model is told it.
+        url: A data URL.
+        instead: Makes the parts that say the same where a server takes no files.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    caption: str = ""
+    instead: "Instead | None" = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPart:
+    """A sound in a message.
+
+    Attributes:
+        data: Its bytes, in base64.
+        instead: Makes the parts that say the same where a model cannot hear.
+    """
+
+    format: Literal["wav", "mp3"]
+    data: str = field(repr=False)
+    caption: str = ""
+    instead: "Instead | None" = field(default=None, compare=False, repr=False)
+
+
+Part = TextPart | ImagePart | FilePart | AudioPart
+Instead = Callable[[], Awaitable[tuple[Part, ...]]]
+"""Makes other parts of the same meaning; raises `MediaError` where there are none."""
+
+Takes = frozenset[Literal["url", "file", "audio"]]
+"""What a model takes beside text and pictures: public https URLs that it fetches itself, PDF files, sounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +157,14 @@ class LLM(Protocol):
 
     Attributes:
         model: The name that stands in `model_version`.
-        reads_urls: Whether it fetches pictures at public https URLs itself; otherwise it gets data URLs.
+        takes: What it takes, as far as is known; what turns out otherwise is said in another form in the same call.
     """
 
     @property
     def model(self) -> str: ...
 
     @property
-    def reads_urls(self) -> bool: ...
+    def takes(self) -> Takes: ...
 
     async def complete(self, call: Call) -> Completion:
         """Carry one call.

@@ -36,12 +36,16 @@ CONTROLS = {
         *("VideoRectangle", "ReactCode", "VideoVector", "VideoVectorLabels", "OcrLabels"),
     )
 }
+# What is shown from an address: also one that the config itself gives.
+_FROM_ADDRESSES = frozenset(("Image", "Audio", "AudioPlus", "Video", "Pdf", "TimeSeries"))
 # Attributes that say what may be answered or what is shown; all others are layout and do not reach the model.
 _MEANINGFUL = frozenset(
     (
-        *("alias", "allownested", "apiurl", "choice", "default", "encoding", "format", "labeling", "leafsonly", "max"),
+        *("alias", "allownested", "apiurl", "choice", "default", "encoding", "format", "framerate", "labeling"),
+        *("leafsonly", "max"),
         *("maxrating", "maxsubmissions", "maxusages", "min", "namekey", "only", "peritem", "perregion", "required"),
-        *("skipduplicates", "smart", "step", "textkey", "value", "valuelist", "valuetype"),
+        *("sep", "skipduplicates", "smart", "step", "textkey", "timecolumn", "timeformat", "value", "valuelist"),
+        *("valuetype",),
     )
 )
 # How the editor spells a reference to the task's data: `$name`, `$a.b[0]`.
@@ -89,6 +93,15 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Channel:
+    """A column that a TimeSeries shows, by name or number."""
+
+    column: str
+    legend: str = ""
+    units: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A tag that shows data of the task. A header that shows data is one too; its name is then ""."""
 
@@ -96,6 +109,7 @@ class Source:
     tag: str
     value: str
     attrs: Mapping[str, str] = field(default_factory=dict)
+    channels: tuple[Channel, ...] = ()
 
     @property
     def literal(self) -> bool:
@@ -294,10 +308,10 @@ class _Reader:
         elif not value:
             value = inner_text(element)
         name = attrs.get("name", "")
-        source = Source(name, tag, value, _meaningful(attrs))
+        source = Source(name, tag, value, _meaningful(attrs), _channels(element))
         if name:
             self._objects[name] = tag
-        if not source.literal or (tag == "Image" and value):
+        if not source.literal or (tag in _FROM_ADDRESSES and value):
             self._sources.append(source)
             self._heading.clear()
         elif tag in ("Text", "HyperText"):
@@ -360,6 +374,16 @@ def _choices(element: Element) -> Iterator[Choice]:
                 yield Choice(value, attrs.get("alias"), hint, tuple(_choices(child)), default)
         elif tag:
             yield from _choices(child)
+
+
+def _channels(element: Element) -> tuple[Channel, ...]:
+    """The channels of a TimeSeries, through any MultiChannel and view between."""
+    found = (attributes(below) for below in element.iter() if tag_of(below) == "channel")
+    return tuple(
+        Channel(attrs["column"].strip(), attrs.get("legend", ""), attrs.get("units", ""))
+        for attrs in found
+        if attrs.get("column", "").strip()
+    )
 
 
 def _conditions(attrs: Mapping[str, str]) -> tuple[Condition, ...]:

@@ -106,10 +106,27 @@ def readable_text(markup: str) -> str:
     """
     if "<" not in markup and "&" not in markup:
         return markup.strip()
+    return _GAP.sub(_gap, "".join(_pieces(_parse_html(markup)))).strip().translate(_GIVEN_BACK)
+
+
+def picture_urls(markup: str) -> tuple[str, ...]:
+    """Where the pictures of this HTML lie, in order: the `src` of each <img> that a reader sees."""
+    if "<" not in markup:
+        return ()
+    walk = etree.iterwalk(_parse_html(markup), events=("start",))
+    found = []
+    for _, element in walk:
+        if tag_of(element) in _UNSEEN:
+            walk.skip_subtree()
+        elif tag_of(element) == "img" and (element.get("src") or "").strip():
+            found.append(str(element.get("src")).strip())
+    return tuple(found)
+
+
+def _parse_html(markup: str) -> Element:
     # `huge_tree` lifts the limit on depth, past which text would be lost without a word.
     parser = etree.HTMLParser(huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8")
-    root = etree.fromstring(f"<div>{markup.translate(_CONTROL_SIGNS)}</div>".encode(), parser)
-    return _GAP.sub(_gap, "".join(_pieces(root))).strip().translate(_GIVEN_BACK)
+    return etree.fromstring(f"<div>{markup.translate(_CONTROL_SIGNS)}</div>".encode(), parser)
 
 
 def _pieces(root: Element) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from llm_backend.core.answers import Reading
-from llm_backend.core.chat import LLM, Call, Completion, ImagePart, Lane, Message, Part, TextPart, Usage
+from llm_backend.core.chat import LLM, Call, Completion, Lane, Message, TextPart, Usage
 from llm_backend.core.checks import sound
 from llm_backend.core.controls import Unfillable, bind, hidden, shown_regions
 from llm_backend.core.controls.base import Control, keys_for
@@ -196,7 +196,7 @@ def ask(
     _refuse_blank(plan, inputs, asked.values())
     labels = plan.labels if plan.labels is not None else plan.labels_of(inputs)
     rendered = render(prompt, inputs, labels, plan.template)
-    user = Message("user", _with_pictures(rendered.text, inputs))
+    user = Message("user", (TextPart(rendered.text), *inputs.parts))
     (first, *more) = asked.values()
     if first.textual and not more:
         system = Message.of("system", plan.texts.answer.strip().replace("{field}", title(first), 1))
@@ -257,7 +257,7 @@ async def predict(
         ProviderError: The model could not be asked.
     """
     plan = plan.of_task(task.data)
-    inputs = await fetched(read(plan.config, task.data, task.id), fetch, llm.reads_urls)
+    inputs = await fetched(read(plan.config, task.data, task.id), fetch, llm.takes)
     asked = Asked(task.data, inputs.text, task.id)
     examples = lessons.choose(asked, plan.parameters.few_shot) if lessons else ()
     question = ask(plan, inputs, prompt, held, examples)
@@ -333,16 +333,6 @@ def _with_form(call: Call, plan: Plan, form: Form) -> Call:
 def _completions(wanted: int, controls: Iterable[Control]) -> int:
     """How many completions to ask for: no more than some text field can hold."""
     return max((min(wanted, control.most or wanted) for control in controls if control.textual), default=1)
-
-
-def _with_pictures(text: str, inputs: Inputs) -> tuple[Part, ...]:
-    parts: list[Part] = [TextPart(text)]
-    several = len(inputs.parts) > 1
-    for name, part in inputs.parts:
-        if several and isinstance(part, ImagePart):
-            parts.append(TextPart(f"{name}:"))
-        parts.append(part)
-    return tuple(parts)
 
 
 def _refuse_blank(plan: Plan, inputs: Inputs, asked: Iterable[Control]) -> None:

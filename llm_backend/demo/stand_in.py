@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from llm_backend.core.chat import Call, Completion, ImagePart, Message, Usage
+from llm_backend.core.chat import Call, Completion, ImagePart, Message, Takes, Usage
 from llm_backend.core.wire import JSON
 
 MARK = "[stand-in, not a real model] "
@@ -94,8 +94,8 @@ class StandIn:
         return MODEL
 
     @property
-    def reads_urls(self) -> bool:
-        return False
+    def takes(self) -> Takes:
+        return frozenset(("file", "audio"))
 
     async def complete(self, call: Call) -> Completion:
         """Answer by rule; the same question gets the same answer, and its n completions differ."""

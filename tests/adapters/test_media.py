@@ -29,6 +29,12 @@ def ref(url: str, task: TaskId | None = 7, source: str = "photo") -> MediaRef:
     return MediaRef(source, "image", url, task)
 
 
+async def one(media: Media, wanted: MediaRef, reads_urls: bool) -> Part:
+    """Fetch a medium that is shown as one part."""
+    ((part,),) = await media.fetch([wanted], frozenset(("url",) if reads_urls else ()))
+    return part
+
+
 def settings(**told: Any) -> Settings:
     return Settings(api_key="k", **told)
 
@@ -46,7 +52,7 @@ def fetched(
     async def run() -> Part:
         media = Media(settings(**told), host, lookup=names or Names([]))
         try:
-            return await media.fetch(ref(url, task), reads_urls)
+            return await one(media, ref(url, task), reads_urls)
         finally:
             await media.close()
 
@@ -85,7 +91,7 @@ def play_refusal(pages: Mapping[str, Any], url: str, **told: Any) -> MediaError:
 
     async def scene(here: Site, media: Media) -> None:
         with pytest.raises(MediaError) as caught:
-            await media.fetch(ref(url.format(port=here.port)), False)
+            await one(media, ref(url.format(port=here.port)), False)
         said.append(caught.value)
 
     play(pages, scene, **told)
@@ -183,7 +189,7 @@ def test_no_spelling_of_a_private_address_is_fetched(url: str) -> None:
     async def scene(here: Site, media: Media) -> None:
         for reads_urls in (True, False):
             with pytest.raises(MediaError) as caught:
-                await media.fetch(ref(url.format(port=here.port)), reads_urls)
+                await one(media, ref(url.format(port=here.port)), reads_urls)
             assert caught.value.lasting
         assert here.asked == []
 
@@ -192,8 +198,8 @@ def test_no_spelling_of_a_private_address_is_fetched(url: str) -> None:
 
 def test_a_host_in_media_hosts_is_fetched() -> None:
     async def scene(here: Site, media: Media) -> None:
-        assert await media.fetch(ref(f"http://files.example:{here.port}/a.png"), True) == SHOWN
-        assert await media.fetch(ref(f"{here.origin}/a.png"), True) == SHOWN
+        assert await one(media, ref(f"http://files.example:{here.port}/a.png"), True) == SHOWN
+        assert await one(media, ref(f"{here.origin}/a.png"), True) == SHOWN
         assert here.authorizations == [None, None]
 
     play({"/a.png": PNG}, scene)
@@ -215,7 +221,7 @@ def test_a_name_that_answers_otherwise_after_the_check_gains_nothing() -> None:
     names = Names(["127.0.0.1"], ["10.9.9.9"])
 
     async def scene(here: Site, media: Media) -> None:
-        assert await media.fetch(ref(f"http://files.example:{here.port}/a.png"), False) == SHOWN
+        assert await one(media, ref(f"http://files.example:{here.port}/a.png"), False) == SHOWN
         assert names.asked == ["files.example"]
 
     play({"/a.png": PNG}, scene, names)
@@ -263,7 +269,7 @@ def test_redirects_are_followed_a_few_times() -> None:
     pages = {"/1": redirect("/2"), "/2": redirect("/3", 307), "/3": redirect("/a.png", 303), "/a.png": PNG}
 
     async def scene(here: Site, media: Media) -> None:
-        assert await media.fetch(ref(f"{here.origin}/1"), False) == SHOWN
+        assert await one(media, ref(f"{here.origin}/1"), False) == SHOWN
 
     play(pages, scene)
     more = pages | {"/0": redirect("/1")}
@@ -310,7 +316,7 @@ def test_a_picture_may_claim_to_be_anything() -> None:
         return web.Response(body=PNG, content_type="text/html")
 
     async def scene(here: Site, media: Media) -> None:
-        assert await media.fetch(ref(f"{here.origin}/a.html"), False) == SHOWN
+        assert await one(media, ref(f"{here.origin}/a.html"), False) == SHOWN
 
     play({"/a.html": claimed}, scene)
 
@@ -432,7 +438,7 @@ async def with_label_studio(
 )
 def test_media_of_label_studio_are_fetched_with_the_key(url: str, path: str) -> None:
     async def scene(studio: Site, media: Media) -> None:
-        assert await media.fetch(ref(url.format(origin=studio.origin)), True) == SHOWN
+        assert await one(media, ref(url.format(origin=studio.origin)), True) == SHOWN
         assert studio.authorizations == [f"Token {KEY}"]
 
     asyncio.run(with_label_studio({path: PNG}, scene))
@@ -441,7 +447,7 @@ def test_media_of_label_studio_are_fetched_with_the_key(url: str, path: str) -> 
 @pytest.mark.parametrize("url", ["/data/upload/1/a.png", "/studio/data/upload/1/a.png"])
 def test_label_studio_may_live_in_a_folder(url: str) -> None:
     async def scene(studio: Site, media: Media) -> None:
-        assert await media.fetch(ref(url), False) == SHOWN
+        assert await one(media, ref(url), False) == SHOWN
 
     asyncio.run(with_label_studio({"/studio/data/upload/1/a.png": PNG}, scene, "/studio"))
 
@@ -450,7 +456,7 @@ def test_label_studio_may_live_in_a_folder(url: str) -> None:
 def test_other_paths_of_label_studio_are_asked_for_without_the_key(url: str) -> None:
     async def scene(studio: Site, media: Media) -> None:
         with pytest.raises(MediaError):
-            await media.fetch(ref(url.format(origin=studio.origin)), True)
+            await one(media, ref(url.format(origin=studio.origin)), True)
         assert studio.authorizations == [None]
 
     asyncio.run(with_label_studio({}, scene))
@@ -459,7 +465,7 @@ def test_other_paths_of_label_studio_are_asked_for_without_the_key(url: str) -> 
 @pytest.mark.parametrize("uri", ["s3://bucket/a/b.png", "gs://bucket/ü.png", "azure-blob://box/a.png"])
 def test_a_cloud_uri_is_resolved_by_label_studio_which_may_send_the_bytes(uri: str) -> None:
     async def scene(studio: Site, media: Media) -> None:
-        assert await media.fetch(ref(uri), True) == SHOWN
+        assert await one(media, ref(uri), True) == SHOWN
         coded = studio.asked[0].partition("fileuri=")[2].replace("%3D", "=")
         assert base64.urlsafe_b64decode(coded).decode() == uri
 
@@ -472,7 +478,7 @@ def test_a_cloud_uri_may_lead_to_a_signed_address_that_gets_no_key() -> None:
             signed = f"http://storage.example:{storage.port}/bucket/a.png?X-Amz-Credential=a%2Fb&sig=c%3D"
 
             async def scene(studio: Site, media: Media) -> None:
-                assert await media.fetch(ref("s3://bucket/a.png"), True) == SHOWN
+                assert await one(media, ref("s3://bucket/a.png"), True) == SHOWN
                 assert storage.authorizations == [None]
                 assert storage.asked == ["/bucket/a.png?X-Amz-Credential=a%2Fb&sig=c%3D"]
 
@@ -485,7 +491,7 @@ def test_a_cloud_uri_may_lead_to_a_signed_address_that_gets_no_key() -> None:
 def test_a_signed_address_inside_is_refused_unless_its_host_is_named() -> None:
     async def scene(studio: Site, media: Media) -> None:
         with pytest.raises(MediaError, match='"minio" leads to a loopback') as caught:
-            await media.fetch(ref("s3://bucket/a.png"), True)
+            await one(media, ref("s3://bucket/a.png"), True)
         assert caught.value.sentence.startswith('The picture "photo" (s3://bucket/a.png)')
         assert "hidden" not in caught.value.sentence
 
@@ -498,7 +504,7 @@ def test_a_foreign_host_never_gets_the_key() -> None:
 
             async def scene(studio: Site, media: Media) -> None:
                 url = f"http://files.example:{other.port}/data/upload/1/a.png"
-                assert await media.fetch(ref(url), True) == SHOWN
+                assert await one(media, ref(url), True) == SHOWN
                 assert other.authorizations == [None]
                 assert studio.asked == []
 
@@ -511,7 +517,7 @@ def test_a_redirect_to_label_studio_gains_no_key() -> None:
     async def scene(studio: Site, media: Media) -> None:
         async with site({"/a.png": redirect(f"{studio.origin}/data/upload/1/a.png")}) as other:
             with pytest.raises(MediaError, match="its host answers 401"):
-                await media.fetch(ref(f"http://files.example:{other.port}/a.png"), True)
+                await one(media, ref(f"http://files.example:{other.port}/a.png"), True)
         assert studio.authorizations == [None]
 
     asyncio.run(with_label_studio({"/data/upload/1/a.png": PNG}, scene, media_hosts=("files.example",)))
@@ -521,7 +527,7 @@ def test_a_redirect_to_label_studio_gains_no_key() -> None:
 def test_refusals_of_label_studio_reach_the_reader(code: int) -> None:
     async def scene(studio: Site, media: Media) -> None:
         with pytest.raises(MediaError, match="could not be fetched: Label Studio") as caught:
-            await media.fetch(ref("/data/local-files/?d=hidden.png"), False)
+            await one(media, ref("/data/local-files/?d=hidden.png"), False)
         assert caught.value.lasting is (code < 500)
         assert "hidden" not in caught.value.sentence
         assert KEY not in caught.value.sentence
@@ -549,8 +555,8 @@ def test_a_cloud_uri_outside_a_task_is_refused() -> None:
 def test_a_picture_asked_for_by_many_is_fetched_once_and_kept() -> None:
     async def scene(here: Site, media: Media) -> None:
         wanted = [ref(f"{here.origin}/a.png", task) for task in range(20)]
-        assert await asyncio.gather(*(media.fetch(one, False) for one in wanted)) == [SHOWN] * 20
-        assert await media.fetch(wanted[0], False) == SHOWN
+        assert await asyncio.gather(*(one(media, each, False) for each in wanted)) == [SHOWN] * 20
+        assert await one(media, wanted[0], False) == SHOWN
         assert here.asked == ["/a.png"]
 
     play({"/a.png": PNG}, scene)
@@ -561,7 +567,7 @@ def test_a_cloud_uri_is_resolved_for_each_task_anew() -> None:
 
     async def scene(studio: Site, media: Media) -> None:
         for task in (7, 8, 7):
-            await media.fetch(ref("s3://bucket/a.png", task), False)
+            await one(media, ref("s3://bucket/a.png", task), False)
         assert [path.partition("?")[0] for path in studio.asked] == ["/tasks/7/resolve/", "/tasks/8/resolve/"]
 
     asyncio.run(with_label_studio({"/tasks/7/resolve/": PNG, "/tasks/8/resolve/": PNG}, scene))
@@ -569,8 +575,8 @@ def test_a_cloud_uri_is_resolved_for_each_task_anew() -> None:
 
 def test_who_gives_up_waiting_takes_nothing_from_the_others() -> None:
     async def scene(here: Site, media: Media) -> None:
-        first = asyncio.create_task(media.fetch(ref(f"{here.origin}/a.png"), False))
-        second = asyncio.create_task(media.fetch(ref(f"{here.origin}/a.png"), False))
+        first = asyncio.create_task(one(media, ref(f"{here.origin}/a.png"), False))
+        second = asyncio.create_task(one(media, ref(f"{here.origin}/a.png"), False))
         await asked.wait()
         first.cancel()
         go_on.set()
@@ -596,8 +602,8 @@ def test_a_failure_is_not_kept() -> None:
 
     async def scene(here: Site, media: Media) -> None:
         with pytest.raises(MediaError):
-            await media.fetch(ref(f"{here.origin}/a.png"), False)
-        assert await media.fetch(ref(f"{here.origin}/a.png"), False) == SHOWN
+            await one(media, ref(f"{here.origin}/a.png"), False)
+        assert await one(media, ref(f"{here.origin}/a.png"), False) == SHOWN
 
     play({"/a.png": flaky}, scene)
 
@@ -613,7 +619,7 @@ def test_what_is_kept_ages_and_is_bounded() -> None:
             async def ask(*names: str) -> list[str]:
                 here.asked.clear()
                 for name in names:
-                    await media.fetch(ref(f"{here.origin}/{name}.png"), False)
+                    await one(media, ref(f"{here.origin}/{name}.png"), False)
                 return list(here.asked)
 
             assert await ask("a", "a") == ["/a.png"]
@@ -627,7 +633,7 @@ def test_what_is_kept_ages_and_is_bounded() -> None:
 
 def test_closing_ends_what_is_under_way() -> None:
     async def scene(here: Site, media: Media) -> None:
-        waiting = asyncio.create_task(media.fetch(ref(f"{here.origin}/a.png"), False))
+        waiting = asyncio.create_task(one(media, ref(f"{here.origin}/a.png"), False))
         await asked.wait()
         await media.close()
         with pytest.raises(asyncio.CancelledError):
@@ -651,10 +657,10 @@ def test_with_image_mode_ocr_the_text_is_read() -> None:
     receipt = saved("TIFF", drawn((500, 120), "Total 42 EUR"))
 
     async def scene(here: Site, media: Media) -> None:
-        part = await media.fetch(ref(f"{here.origin}/receipt.tif"), True)
+        part = await one(media, ref(f"{here.origin}/receipt.tif"), True)
         assert isinstance(part, TextPart)
         assert "Total 42" in part.text
         inside = f"data:image/tiff;base64,{base64.b64encode(receipt).decode()}"
-        assert await media.fetch(ref(inside), True) == part
+        assert await one(media, ref(inside), True) == part
 
     play({"/receipt.tif": receipt}, scene, image_mode="ocr")

@@ -1,6 +1,5 @@
 """What is this picture, and how is it shown to a model?"""
 
-import base64
 import io
 import shutil
 import struct
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llm_backend.adapters.pictures import from_data_url, read_text, recognise, showable
+from llm_backend.adapters.pictures import read_text, recognise, showable
 from llm_backend.errors import MediaError
 from tests.support.pictures import PNG, drawn, saved
 
@@ -57,55 +56,6 @@ def test_what_is_no_picture_is_named(content: bytes, words: str) -> None:
     with pytest.raises(MediaError, match=words) as caught:
         recognise(content, "The picture")
     assert caught.value.lasting
-
-
-def data_url(content: bytes, type_: str = "image/png") -> str:
-    return f"data:{type_};base64,{base64.b64encode(content).decode()}"
-
-
-def test_a_data_url_is_read() -> None:
-    assert from_data_url(data_url(PNG), "It", 10_000).content == PNG
-
-
-def test_a_data_url_says_afterwards_what_it_really_is() -> None:
-    url = from_data_url(data_url(saved("JPEG"), "image/png"), "It", 10_000).data_url
-    assert url.startswith("data:image/jpeg;base64,")
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda u: u.replace("+", "%2B"),
-        lambda u: u[:60] + "\r\n " + u[60:],
-        lambda u: u.replace("data:image", "DATA:IMAGE").replace("base64", "BASE64"),
-    ],
-    ids=["percent", "folded", "upper case"],
-)
-def test_a_data_url_may_be_written_in_other_ways(spoil: Any) -> None:
-    assert from_data_url(spoil(data_url(PNG)), "It", 10_000).content == PNG
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("data:", "cannot be read"),
-        ("data:image/png", "cannot be read"),
-        ("data:image/png,hello", "cannot be read"),
-        ("data:image/svg+xml;utf8,<svg/>", "cannot be read"),
-        ("data:image/png;base64,", "empty: zero bytes"),
-        ("data:image/png;base64,iVBOR", "base64 is damaged"),
-        ("data:image/png;base64,!!!!", "base64 is damaged"),
-        ("data:image/png;base64,%", "base64 is damaged"),
-        ("data:image/png;base64,é", "base64 is damaged"),
-        (data_url(b"<html>"), "a web page"),
-        (data_url(PNG + bytes(20_000)), "is over"),
-        ("data:image/png;base64," + "A" * 100_000, "is over"),
-    ],
-    ids=["bare", "no comma", "text", "drawing", "empty", "cut", "signs", "percent", "letters", "page", "large", "huge"],
-)
-def test_a_bad_data_url_is_a_sentence(url: str, words: str) -> None:
-    with pytest.raises(MediaError, match=words):
-        from_data_url(url, "The picture", 10_000)
 
 
 def shown(content: bytes) -> tuple[str, Any]:

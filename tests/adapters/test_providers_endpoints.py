@@ -107,7 +107,7 @@ def test_a_compatible_server_needs_no_key() -> None:
     ],
 )
 def test_only_openai_and_azure_fetch_pictures_themselves(endpoint: Endpoint, reads: bool) -> None:
-    assert endpoint.reads_urls is reads
+    assert endpoint.takes == {"file", "audio"} | ({"url"} if reads else set())
 
 
 @pytest.mark.parametrize(

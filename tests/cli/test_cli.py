@@ -253,3 +253,55 @@ def test_serve_serves_until_it_is_told_to_end(folder: Path) -> None:
             assert serving.wait(timeout=20) == 0
         finally:
             serving.kill()
+
+
+MEDIA = """
+<View>
+  <Image name="page" value="$page"/>
+  <Pdf name="contract" valueType="url" value="$contract"/>
+  <Audio name="call" value="$call"/>
+  <Audio name="mute" value="$mute"/>
+  <Video name="film" value="$film"/>
+  <Text name="mail" valueType="url" value="$mail"/>
+  <TimeSeries name="pulse" value="$pulse"/>
+  <Choices name="tone" toName="page"><Choice value="good"/><Choice value="bad"/></Choices>
+</View>
+"""
+
+
+@pytest.mark.parametrize(
+    ("environ", "page", "contract", "film"),
+    [
+        (
+            {},
+            "as a picture",
+            "as a file where the model takes files, else as its text, with pictures of pages that have none",
+            "as frames, evenly spread, with their times",
+        ),
+        (
+            {"IMAGE_MODE": "ocr"},
+            "as its text, by OCR",
+            "as its text, by OCR where a page has none",
+            "as the texts of frames, by OCR, with their times",
+        ),
+    ],
+)
+def test_check_says_how_each_medium_would_be_shown(
+    folder: Path, environ: dict[str, str], page: str, contract: str, film: str
+) -> None:
+    (folder / "media.xml").write_text(MEDIA)
+    names = ("contract", "call", "mute", "film", "mail", "pulse")
+    data = {name: f"/data/upload/1/{name}" for name in names}
+    data |= {"page": "data:image/png;base64,SECRET", "call_transcript": "Hello"}
+    (folder / "media.json").write_text(json.dumps(data))
+    said = say("check", "media.xml", "--task", "media.json", **environ).stdout
+    assert said[said.index("Sent along, once fetched:") :].splitlines()[1:15] == [
+        *('  Image "page": data:image/png;base64,...', f"    {page}"),
+        *('  Pdf "contract": /data/upload/1/contract', f"    {contract}"),
+        *('  Audio "call": /data/upload/1/call', "    as a sound where the model hears, else its transcript"),
+        '  Audio "mute": /data/upload/1/mute',
+        '    as a sound where the model hears, else nothing: the task has no "transcript"',
+        *('  Video "film": /data/upload/1/film', f"    {film}"),
+        *('  Text "mail": /data/upload/1/mail', "    as text, read as the Text that it is"),
+        *('  TimeSeries "pulse": /data/upload/1/pulse', "    as text, read as the TimeSeries that it is"),
+    ]

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_backend.core.chat import ImagePart, Part, TextPart
+from llm_backend.core.chat import ImagePart, Part, Takes, TextPart
 from llm_backend.core.inputs import (
     READABLE,
     Inputs,
@@ -24,7 +25,7 @@ from llm_backend.core.inputs import (
     read,
     resolve,
 )
-from llm_backend.core.labeling import LabelingConfig, parse
+from llm_backend.core.labeling import OBJECTS, LabelingConfig, parse
 from llm_backend.errors import InputError, MediaError
 
 EMOJI_RTL = "שלום 👩‍👩‍👧 \u200fعالم\u200e  e\u0301"
@@ -227,7 +228,10 @@ def test_a_list_that_is_given_as_text_is_read_but_the_editor_shows_no_items_of_i
 )
 def test_an_image_is_a_medium_still_to_fetch(value: Any, urls: list[str]) -> None:
     (seen,) = read(parse('<View><Image name="i" value="$v"/></View>'), {"v": value}, 7).seen
-    assert seen.media == tuple(MediaRef("i", "image", url, 7) for url in urls)
+    captions = [f"picture {number} of {len(urls)}" if len(urls) > 1 else "" for number in range(1, len(urls) + 1)]
+    assert seen.media == tuple(
+        MediaRef("i", "image", url, 7, caption) for url, caption in zip(urls, captions, strict=True)
+    )
     assert (seen.text, seen.missing) == ("", "")
 
 
@@ -249,14 +253,16 @@ def test_the_address_of_a_medium_stays_out_of_logs() -> None:
 @pytest.mark.parametrize(
     ("tag", "attrs", "value", "told"),
     [
-        pytest.param("Image", {}, 5, "shows pictures by their URLs", id="image of a number"),
-        pytest.param("Image", {}, {"url": "x"}, "shows pictures by their URLs", id="image of an object"),
-        pytest.param("Image", {}, ["http://a/1.png", 5], "shows pictures by their URLs", id="one image of a number"),
+        pytest.param("Image", {}, 5, "shows pictures by URL", id="image of a number"),
+        pytest.param("Image", {}, {"url": "x"}, "shows pictures by URL", id="image of an object"),
+        pytest.param("Image", {}, ["http://a/1.png", 5], "shows pictures by URL", id="one image of a number"),
         pytest.param("Text", {"encoding": "base64"}, "Grüße", "says base64", id="letters beyond base64"),
         pytest.param("Text", {"encoding": "base64"}, "abc", "says base64", id="base64 cut off"),
-        pytest.param("Text", {"encoding": "base64"}, "/////w==", "says base64", id="base64 of no text"),
-        pytest.param("Text", {"valueType": "url"}, "http://a/x.txt", "given by URL", id="text by URL"),
-        pytest.param("Paragraphs", {"valueType": "URL"}, "http://a/x", "given by URL", id="paragraphs by URL"),
+        pytest.param("Text", {"encoding": "base64unicode"}, "/////w==", "not UTF-8", id="base64 of no text"),
+        pytest.param("Audio", {}, ["a.wav", 5], "shows a sound by URL", id="sound of a number"),
+        pytest.param("Pdf", {}, {"url": "x"}, "shows a document by URL", id="document of an object"),
+        pytest.param("TimeSeries", {"valueType": "json"}, 5, "shows columns of numbers", id="series of a number"),
+        pytest.param("TimeSeries", {"valueType": "json"}, "{x", "is not readable JSON", id="series of bad JSON"),
         pytest.param(
             "Paragraphs",
             {"textKey": "content"},
@@ -306,9 +312,120 @@ def test_no_data_fails_otherwise_than_by_a_sentence(tag: str) -> None:
     holds()
 
 
-def test_tags_that_no_model_reads_are_left_out() -> None:
-    config = parse('<View><Audio name="a" value="$a"/><Text name="t" value="$t"/></View>')
-    assert [seen.name for seen in read(config, {"a": "x.wav", "t": "words"}).seen] == ["t"]
+def test_every_tag_that_shows_data_is_read() -> None:
+    assert set(OBJECTS.values()) <= READABLE
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind"),
+    [("Image", "image"), ("Pdf", "pdf"), ("Audio", "audio"), ("AudioPlus", "audio"), ("Video", "video")],
+)
+def test_media_are_known_by_their_tag(tag: str, kind: str) -> None:
+    assert see(tag, "/data/upload/1/x").media == (MediaRef("o", kind, "/data/upload/1/x"),)
+
+
+def test_a_medium_may_stand_in_the_config_itself() -> None:
+    config = parse('<View><Audio name="a" value="https://labels.example/guide.mp3"/></View>')
+    assert [ref.url for ref in read(config, {}).seen[0].media] == ["https://labels.example/guide.mp3"]
+
+
+# Pictures in a List's HTML
+
+
+def test_the_pictures_of_a_list_go_along_by_the_name_of_their_item() -> None:
+    html = '<p>one <img src="/data/upload/1/a.png" alt="A"/><script><img src="no.png"></script></p><img src=" b.png ">'
+    seen = see("List", [{"id": "x", "html": html}, {"html": "<img>"}, "words"])
+    assert seen.media == (
+        MediaRef("o", "image", "/data/upload/1/a.png", None, "item [x]"),
+        MediaRef("o", "image", "b.png", None, "item [x]"),
+    )
+    assert "[x] one [A]" in seen.text
+
+
+# What a Text holds, as the editor counts its characters
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "shown"),
+    [
+        pytest.param("words", "words", "words", id="text"),
+        pytest.param(["a", "b"], "a\nb", "a,b", id="list"),
+        pytest.param(["a", ["b", None], {"c": 1}], None, "a,b,,[object Object]", id="nested list"),
+        pytest.param(5, "5", "5", id="whole number"),
+        pytest.param(5.0, "5.0", "5", id="number with a point"),
+        pytest.param(0.00001, "1e-05", "0.00001", id="small number"),
+        pytest.param(1e-7, "1e-07", "1e-7", id="smaller number"),
+        pytest.param(1e21, "1e+21", "1e+21", id="large number"),
+        pytest.param(True, "true", "true", id="truth"),
+        pytest.param({"a": 1}, '{"a": 1}', "[object Object]", id="object"),
+        pytest.param("a\r\n\u0301 😀", "a\r\n\u0301 😀", "a\r\n\u0301 😀", id="as it is"),
+    ],
+)
+def test_a_text_tells_what_the_editor_holds(value: Any, text: str | None, shown: str) -> None:
+    seen = see("Text", value)
+    assert seen.shown == shown
+    assert text is None or seen.text == text
+
+
+def test_a_list_within_a_text_is_held_with_commas() -> None:
+    (seen,) = read(parse('<View><Text name="t" value="Of $tags: $n"/></View>'), {"tags": ["a", "b"], "n": 2.0}).seen
+    assert (seen.text, seen.shown) == ("Of a\nb: 2.0", "Of a,b: 2")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "text", "shown"),
+    [
+        ("base64", "Grüße".encode(), "Grüße", "GrÃ¼Ã\x9fe"),
+        ("base64", "Grüße".encode("latin-1"), "Grüße", "Grüße"),
+        ("base64unicode", "Grüße 😀".encode(), "Grüße 😀", "Grüße 😀"),
+    ],
+)
+def test_base64_is_held_byte_by_byte_unless_it_is_said_to_be_unicode(
+    encoding: str, content: bytes, text: str, shown: str
+) -> None:
+    seen = see("Text", base64.b64encode(content).decode(), encoding=encoding)
+    assert (seen.text, seen.shown) == (text, shown)
+
+
+def test_only_a_text_says_what_the_editor_holds() -> None:
+    assert [see(tag, "words").shown for tag in sorted(READABLE - {"Header", "Text"})] == [""] * (len(READABLE) - 2)
+
+
+# Chat
+
+
+def test_the_parts_of_a_chats_message_are_told() -> None:
+    parts = [{"type": "text", "text": "Look:"}, {"type": "image_url", "image_url": {"url": "https://a/x.png"}}]
+    assert see("Chat", [{"role": "user", "content": parts}]).text == "user: Look:\n[image_url]"
+
+
+# The words of a sound
+
+AUDIO = '<View><Audio name="call" value="$call"/>{}</View>'
+
+
+@pytest.mark.parametrize(
+    ("more", "data", "transcript"),
+    [
+        pytest.param("", {"transcript": "Hello"}, "Hello", id="transcript"),
+        pytest.param("", {"transcription": "Hello"}, "Hello", id="transcription"),
+        pytest.param("", {"transcript": "no", "call_transcript": "Hello"}, "Hello", id="the sound's own first"),
+        pytest.param("", {"text": "Hello", "caption": "Hi", "transcript_id": "7"}, "", id="other names say nothing"),
+        pytest.param("", {"transcript": " "}, "", id="blank"),
+        pytest.param(
+            '<TextArea name="transcription" toName="call"/>', {"transcription": "Hello"}, "", id="what is asked for"
+        ),
+        pytest.param(
+            '<Text name="words" value="$transcript"/>',
+            {"transcript": "Hello"},
+            '[What is said in it stands in "words".]',
+            id="shown already",
+        ),
+    ],
+)
+def test_a_field_that_is_called_so_holds_the_words_of_a_sound(more: str, data: dict[str, Any], transcript: str) -> None:
+    (ref,) = read(parse(AUDIO.format(more)), {"call": "a.wav", **data}).seen[0].media
+    assert ref.transcript == transcript
 
 
 def test_the_text_of_one_source_stands_alone_and_several_are_headed_by_their_names() -> None:
@@ -357,23 +474,84 @@ TASK = {"t": "words", "a": ["a1", "a2"], "b": "b1"}
 
 
 def bring(inputs: Inputs, *, reads: bool = False) -> Inputs:
-    async def fetch(ref: MediaRef, reads_urls: bool) -> Part:
-        if reads_urls:
-            return TextPart(f"text of {ref.url}")
-        return ImagePart(f"data:{ref.url}")
+    async def fetch(refs: Sequence[MediaRef], takes: Takes) -> list[tuple[Part, ...]]:
+        if "url" in takes:
+            return [(TextPart(f"text of {ref.url}"),) for ref in refs]
+        return [(ImagePart(f"data:{ref.url}"),) for ref in refs]
 
-    return asyncio.run(fetched(inputs, fetch, reads))
+    return asyncio.run(fetched(inputs, fetch, frozenset(("url",) if reads else ())))
 
 
-def test_fetched_pictures_keep_their_order_and_source() -> None:
-    parts = bring(read(PICTURES, TASK)).parts
-    assert parts == (("a", ImagePart("data:a1")), ("a", ImagePart("data:a2")), ("b", ImagePart("data:b1")))
+def test_fetched_pictures_keep_their_order_and_say_whose_they_are() -> None:
+    assert bring(read(PICTURES, TASK)).parts == (
+        ImagePart("data:a1", "a, picture 1 of 2"),
+        ImagePart("data:a2", "a, picture 2 of 2"),
+        ImagePart("data:b1", "b"),
+    )
+
+
+def test_a_single_picture_needs_no_words() -> None:
+    assert bring(read(PICTURES, {"t": "words", "b": "b1"})).parts == (ImagePart("data:b1"),)
 
 
 def test_pictures_that_come_as_words_join_the_text() -> None:
     inputs = bring(read(PICTURES, TASK), reads=True)
     assert inputs.parts == ()
-    assert inputs.text == "t:\nwords\n\na:\ntext of a1\ntext of a2\n\nb:\ntext of b1"
+    a = "a:\npicture 1 of 2:\ntext of a1\npicture 2 of 2:\ntext of a2"
+    assert inputs.text == f"t:\nwords\n\n{a}\n\nb:\ntext of b1"
+
+
+def by_url(xml: str, url: str, *texts: str) -> Inputs:
+    """What is seen of a tag whose data lies at a URL, where these texts lie one after the other."""
+    left = list(texts)
+
+    async def fetch(refs: Sequence[MediaRef], takes: Takes) -> list[tuple[Part, ...]]:
+        return [(TextPart(left.pop(0)),) if ref.kind == "text" else (ImagePart(ref.url),) for ref in refs]
+
+    inputs = read(parse(f"<View>{xml}</View>"), {"v": url})
+    assert [(ref.kind, ref.url) for ref in inputs.seen[0].media] == [("text", url.strip())]
+    assert not inputs.blank
+    return asyncio.run(fetched(inputs, fetch, frozenset()))
+
+
+@pytest.mark.parametrize(
+    ("tag", "content", "text"),
+    [
+        ('Text name="o" value="$v" valueType="url"', "Grüße\r\n", "Grüße\r\n"),
+        ('Text name="o" value="$v" valueType="URL" encoding="base64unicode"', "SGk=", "Hi"),
+        ('HyperText name="o" value="$v" valueType="url"', "<p>Hi <b>you</b></p>", "Hi you"),
+        ('Paragraphs name="o" value="$v" valueType="url"', '[{"author": "A", "text": "hi"}]', "A: hi"),
+        ('List name="o" value="$v" valueType="url"', '[{"id": "x", "body": "b"}]', "[x] b"),
+        ('Table name="o" value="$v" valueType="url"', '{"a": 1}', "a: 1"),
+        ('Table name="o" value="$v" valueType="json|url"', '[{"a": 1}]', '{"a": 1}'),
+        ('Table name="o" value="$v" valueType="csv,separator=;,url"', "a;b\n1;2", '{"a": "1", "b": "2"}'),
+        ('TimeSeries name="o" value="$v" timeColumn="t"', "t,a\n0,1\n1,x", "t,a\n0,1\n1,x"),
+    ],
+)
+def test_data_that_lies_at_a_url_is_read_as_if_it_stood_in_the_task(tag: str, content: str, text: str) -> None:
+    inputs = by_url(f"<{tag}/>", "https://a/x ", content)
+    assert (inputs.text, inputs.parts, inputs.seen[0].media) == (text, (), ())
+
+
+def test_the_editor_holds_the_text_that_lies_at_the_url() -> None:
+    inputs = by_url('<Text name="o" value="$v" valueType="url"/>', "https://a/x", "a\tb")
+    assert inputs.seen[0].shown == "a\tb"
+
+
+def test_what_a_fetched_text_shows_is_fetched_in_its_turn() -> None:
+    inputs = by_url(
+        '<List name="o" value="$v" valueType="url"/>', "https://a/x", '[{"id": "q", "html": "<img src=\'p.png\'>"}]'
+    )
+    assert inputs.parts == (ImagePart("p.png", "item [q]"),)
+
+
+def test_a_fetched_text_of_the_wrong_kind_is_told_in_a_sentence() -> None:
+    with pytest.raises(InputError, match='shows "text" of each turn'):
+        by_url('<Paragraphs name="o" value="$v" valueType="url"/>', "https://a/x", '[{"role": "user"}]')
+
+
+def test_a_source_by_url_without_an_address_is_missing() -> None:
+    assert see("Text", " ", valueType="url").missing == "$v"
 
 
 def test_a_task_without_pictures_fetches_nothing() -> None:
@@ -382,11 +560,11 @@ def test_a_task_without_pictures_fetches_nothing() -> None:
 
 
 def test_a_picture_that_cannot_be_had_fails_its_task() -> None:
-    async def fetch(ref: MediaRef, reads_urls: bool) -> Part:
-        raise MediaError(f"{ref.source} is gone.")
+    async def fetch(refs: Sequence[MediaRef], takes: Takes) -> list[tuple[Part, ...]]:
+        raise MediaError(f"{refs[0].source} is gone.")
 
     with pytest.raises(MediaError, match="a is gone"):
-        asyncio.run(fetched(read(PICTURES, TASK), fetch, False))
+        asyncio.run(fetched(read(PICTURES, TASK), fetch, frozenset()))
 
 
 def test_two_hundred_kilobytes_are_read_quickly() -> None:

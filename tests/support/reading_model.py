@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from llm_backend.core.chat import Call, Completion, Usage
+from llm_backend.core.chat import Call, Completion, Takes, Usage
 from tests.support.stub_model import example
 
 JSON = Any
@@ -27,7 +27,7 @@ class ReadingModel:
     """An `LLM` that answers each question by itself."""
 
     model = "reading-model"
-    reads_urls = False
+    takes: Takes = frozenset()
 
     def __init__(self, seed: int = 0) -> None:
         self.calls: list[Call] = []

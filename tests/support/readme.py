@@ -10,14 +10,19 @@ from llm_backend.settings import Settings
 
 README = Path(__file__).parents[2] / "README.md"
 _HOW_READ = {
-    "Text": "as it is; `encoding` base64 too",
+    "Text": "as it is; `encoding` base64 too; a list line by line",
     "HyperText": "as the reader sees it",
     "Header": 'those that show a field, such as `value="$title"`',
     "Paragraphs": "turn by turn, `nameKey` and `textKey`",
     "Chat": "turn by turn (Enterprise's tag; nothing is written into it)",
-    "List": "item by item, with ids",
-    "Table": "row by row",
+    "List": "item by item, with ids; the `<img>` of an item's `html` as pictures",
+    "Table": "row by row; JSON, or CSV with `valueType`",
+    "TimeSeries": "a table of its channels, CSV or JSON; a long one thinned to 400 even steps, which the model is told",
     "Image": "by the model's eyes, or by OCR with `IMAGE_MODE=ocr`; several with `valueList`",
+    "Pdf": "as a file where the model takes files; else its text, and pictures of pages that have none (extra `pdf`)",
+    "Audio": "as a sound where the model hears; else its transcript",
+    "AudioPlus": "the same",
+    "Video": "12 frames, evenly spread, with their times (extra `video`)",
 }
 _HOW_FILLED = {
     "TextArea": "a text; up to `NUM_RESPONSES` different ones, within `maxSubmissions`",

@@ -1,12 +1,12 @@
 """Labeling configs that hold, between them, every control that is filled; and a task for each."""
 
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from llm_backend.core.chat import ImagePart, Part
+from llm_backend.core.chat import ImagePart, Part, Takes
 from llm_backend.core.inputs import MediaRef
 from llm_backend.core.labeling import parse
 from llm_backend.core.predictor import Outcome, Parameters, Plan, make_plan, predict
@@ -154,6 +154,6 @@ def _run(work: Coroutine[Any, Any, Outcome]) -> Outcome:
     raise AssertionError("the core waited for something that nobody handed in")
 
 
-async def _quick(ref: MediaRef, reads_urls: bool) -> Part:
+async def _quick(refs: Sequence[MediaRef], takes: Takes) -> list[tuple[Part, ...]]:
     """A fetch that takes no time."""
-    return ImagePart(ref.url)
+    return [(ImagePart(ref.url),) for ref in refs]

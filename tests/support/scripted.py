@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from llm_backend.core.chat import Call, Completion, Usage
+from llm_backend.core.chat import Call, Completion, Takes, Usage
 
 Reply = str | dict[str, Any] | Completion | Exception
 Script = Reply | Callable[[Call], Reply | Awaitable[Reply]]
@@ -18,7 +18,7 @@ class ScriptedLLM:
     that makes one of these.
     """
 
-    reads_urls = False
+    takes: Takes = frozenset()
 
     def __init__(self, *script: Script, model: str = "test-model", structured: bool = True) -> None:
         self.model = model
@@ -47,6 +47,6 @@ class ScriptedLLM:
         return next(message.text for message in reversed(self.calls[-1].messages) if message.role == "user")
 
 
-async def no_media(ref: Any, reads_urls: bool) -> Any:
+async def no_media(refs: Any, takes: Takes) -> Any:
     """A fetch for tests without pictures."""
-    raise AssertionError(f"nothing was to be fetched, but {ref.source} was")
+    raise AssertionError(f"nothing was to be fetched, but {[ref.source for ref in refs]} were")

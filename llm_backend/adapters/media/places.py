@@ -1,4 +1,4 @@
-"""Where does a picture lie that a task names: on the web, in Label Studio, in a storage that Label Studio opens?"""
+"""Where does a medium lie that a task names: on the web, in Label Studio, in a storage that Label Studio opens?"""
 
 import base64
 from collections.abc import Collection
@@ -66,7 +66,7 @@ Place = Public | Own
 
 
 class Places:
-    """Says where pictures lie, and which of them the provider may fetch itself."""
+    """Says where media lie, and which pictures the provider may fetch itself."""
 
     def __init__(self, host: Host | None, allowed: Collection[str]) -> None:
         """
@@ -78,7 +78,7 @@ class Places:
         self._allowed = allowed
 
     def of(self, ref: MediaRef, name: str) -> Place:
-        """Where a picture lies.
+        """Where a medium lies.
 
         Raises:
             MediaError: At no place from which it may be fetched.

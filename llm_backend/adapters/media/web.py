@@ -1,35 +1,50 @@
-"""How is a picture fetched whose address nobody vouches for? Hop by hop, each looked at anew, within bounds."""
+"""How is a medium fetched whose address nobody vouches for? Hop by hop, each looked at anew, within bounds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from yarl import URL
 
 from llm_backend import __version__
 from llm_backend.adapters.addresses import AddressRefused, Lookup, guarded_connector, refuse_address
+from llm_backend.adapters.data_urls import charset_of
 from llm_backend.adapters.host import MOST_BYTES, REDIRECTS, TooLarge, joined, megabytes, read_bounded
 from llm_backend.errors import MediaError
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much of the world a picture may cost. Bytes are of the picture, before it is written as base64.
+    """How much of the world a task's media may cost. Bytes are of a file, before it is written as base64.
 
     Attributes:
-        seconds: For one picture, redirects included.
-        at_once: Pictures fetched at the same time.
-        drawn_at_once: Pictures decoded, scaled or read by Tesseract at the same time.
+        film_bytes: For a sound or a video, of which less goes to the model.
+        seconds: For one medium, redirects included.
+        film_seconds: The same for a sound or a video.
+        at_once: Media fetched at the same time; of sounds and videos a quarter of that.
+        drawn_at_once: Media decoded, scaled or read by Tesseract at the same time.
+        task_bytes: All media of one task, as they are sent.
         kept_bytes: Size of the parts kept for questions asked again.
         kept_seconds: Their age; signed addresses and pictures change.
     """
 
     bytes: int = MOST_BYTES
+    film_bytes: int = 5 * MOST_BYTES
     seconds: float = 20.0
+    film_seconds: float = 60.0
     redirects: int = 3
     at_once: int = 16
     drawn_at_once: int = 2
+    task_bytes: int = 48 * 1024 * 1024
     kept_bytes: int = 32 * 1024 * 1024
     kept_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What arrived, and the charset that its host names, or ""."""
+
+    content: bytes = field(repr=False)
+    charset: str = ""
 
 
 class Web:
@@ -45,17 +60,17 @@ class Web:
         self._bounds = bounds
         self._session: aiohttp.ClientSession | None = None
 
-    async def fetch(self, url: URL, name: str) -> bytes:
+    async def fetch(self, url: URL, name: str, limit: int) -> Body:
         """What lies at a URL, or where it redirects to.
 
         Raises:
-            MediaError: It may not be fetched, or could not be.
+            MediaError: It may not be fetched, could not be, or is over `limit` bytes.
             TimeoutError: It did not arrive in time.
         """
         for _ in range(self._bounds.redirects + 1):
             self._refuse(url, name)
-            found = await self._hop(url, name)
-            if isinstance(found, bytes):
+            found = await self._hop(url, name, limit)
+            if isinstance(found, Body):
                 return found
             url = found
         raise MediaError(f"{name} is redirected more than {self._bounds.redirects} times.")
@@ -70,18 +85,19 @@ class Web:
         except AddressRefused as exc:
             raise MediaError(_refused(name, exc)) from exc
 
-    async def _hop(self, url: URL, name: str) -> bytes | URL:
-        """The picture, or where a redirect leads."""
+    async def _hop(self, url: URL, name: str, limit: int) -> Body | URL:
+        """The file, or where a redirect leads."""
         try:
             async with self._opened().get(url, allow_redirects=False) as response:
                 if response.status in REDIRECTS:
                     return _target(url, response, name)
                 _check_status(response.status, name)
-                return await read_bounded(response, self._bounds.bytes)
+                body = await read_bounded(response, limit)
+                return Body(body, charset_of(response.headers.get("Content-Type", "")))
         except AddressRefused as exc:
             raise MediaError(_refused(name, exc)) from exc
         except TooLarge as exc:
-            raise MediaError(f"{name} is over {megabytes(self._bounds.bytes)}.") from exc
+            raise MediaError(f"{name} is over {megabytes(limit)}.") from exc
         except aiohttp.ClientConnectorCertificateError as exc:
             raise MediaError(
                 f"{name} comes from a host whose certificate is not trusted (SSL_CERT_FILE names more)."
@@ -103,10 +119,10 @@ class Web:
                 connector=guarded_connector(self._allowed, self._lookup, limit=self._bounds.at_once),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # nothing grows after it was measured
-                timeout=aiohttp.ClientTimeout(total=self._bounds.seconds),
+                timeout=aiohttp.ClientTimeout(total=None),  # `fetch` is given its time
                 headers={
                     "User-Agent": f"llm-backend/{__version__}",
-                    "Accept": "image/*",
+                    "Accept": "*/*",
                     "Accept-Encoding": "identity",
                 },
             )

@@ -13,6 +13,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAioHttpClient, Omit, Ti
 from openai._vendor.httpx_aiohttp.transport import AiohttpTransport  # no public name leads to its `client=`
 
 from llm_backend.adapters.addresses import guarded_connector, refuse_address
+from llm_backend.core.chat import Takes
 from llm_backend.core.overrides import ProviderOverride
 from llm_backend.errors import SettingsError
 from llm_backend.settings import OPENAI_BASE_URL, Settings
@@ -112,9 +113,13 @@ class Endpoint:
         return {"azure": "AZURE_RESOURCE_ENDPOINT", "ollama": "OLLAMA_ENDPOINT"}.get(self.provider, "OPENAI_BASE_URL")
 
     @property
-    def reads_urls(self) -> bool:
-        """Whether the provider fetches pictures at public URLs itself. Compatible servers often cannot, or must not."""
-        return self.provider == "azure" or self.base_url.rstrip("/") == OPENAI_BASE_URL
+    def takes(self) -> Takes:
+        """What is offered to the model; what it refuses, its dialect learns.
+
+        Public URLs are for OpenAI and Azure alone: compatible servers often cannot fetch, or must not.
+        """
+        reads_urls = self.provider == "azure" or self.base_url.rstrip("/") == OPENAI_BASE_URL
+        return frozenset(("url", "file", "audio")) if reads_urls else frozenset(("file", "audio"))
 
 
 def refuse_private(endpoint: Endpoint, allowed: Collection[str] = ()) -> None:

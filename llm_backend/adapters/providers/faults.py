@@ -34,6 +34,12 @@ _SAYS_NO_MODEL = re.compile(r"\bmodel\b.{0,80}(not exist|not found)|not a valid 
 _SAYS_TOO_LONG = re.compile(r"context (length|window|size)|maximum context|too many tokens|prompt is too long")
 _SAYS_TOO_BIG = re.compile(r"request too large")
 _SAYS_PICTURE = re.compile(r"\bimages?\b|image_url|\bvision\b|multi-?modal")
+_SAYS_FILE = re.compile(r"\bfiles?\b|file_data|\bpdfs?\b|\bdocuments?\b|\baudio\b")
+# Not all servers answer 400 to a kind of content that they do not know.
+_SAYS_CONTENT = re.compile(
+    r"unsupported content|content\[\d*\]\.type|"
+    r"(no endpoints|not?|n't)\b.{0,40}support.{0,30}\b(images?|audio|files?|pdf)"
+)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
@@ -131,6 +137,9 @@ def _of_status(reply: _Reply, endpoint: Endpoint, who: str) -> Exception:
         return KeyRefused(f"{who}: the account's quota is used up ({reply.cause}). Check its plan and billing.")
     if reply.status == 429:
         return _limited(reply, who)
+    told = " | ".join((reply.told, *sorted(reply.kinds)))
+    if reply.status in (404, 500, 501) and _SAYS_CONTENT.search(reply.told):
+        return Declined(Refusal(told, reply.param), _not_taken(reply, who))
     if reply.status in (408, 409) or reply.status >= 500:
         return _failing(reply, who)
     if reply.moderated or reply.is_any(_FILTERED):
@@ -139,7 +148,6 @@ def _of_status(reply: _Reply, endpoint: Endpoint, who: str) -> Exception:
         return refused
     if reply.status == 413 or reply.is_any(_TOO_LONG) or _SAYS_TOO_LONG.search(reply.told):
         return ProviderRefused(f"{who}: this question is too long for the model ({reply.cause}). Shorten the text.")
-    told = " | ".join((reply.told, *sorted(reply.kinds)))
     return Declined(Refusal(told, reply.param), _not_taken(reply, who))
 
 
@@ -185,6 +193,8 @@ def _not_taken(reply: _Reply, who: str) -> ProviderRefused:
         return ProviderRefused(
             f"{who}: the model did not take the picture ({reply.cause}). Does it see pictures at all?"
         )
+    if _SAYS_FILE.search(reply.told):
+        return ProviderRefused(f"{who}: the model did not take the document or sound ({reply.cause}).")
     return ProviderRefused(f"{who}: the server refused the request ({reply.cause}).")
 
 

@@ -14,10 +14,10 @@ from openai import APIStatusError
 
 from llm_backend.adapters.limits import Gate, Limits, Place
 from llm_backend.adapters.providers.answer import Answer, Unreadable, read
-from llm_backend.adapters.providers.dialect import Dialect, Rung
+from llm_backend.adapters.providers.dialect import Dialect, Rung, spelt
 from llm_backend.adapters.providers.endpoint import Endpoint, open_client, refuse_private
 from llm_backend.adapters.providers.faults import LIBRARY_ERRORS, Declined, Transient, fault_of, unreadable
-from llm_backend.core.chat import Call, Completion, TextPart, Usage
+from llm_backend.core.chat import Call, Completion, Takes, TextPart, Usage
 from llm_backend.core.wire import JSON
 from llm_backend.errors import BackendError, Busy, ProviderRefused, RateLimited, Unreachable
 from llm_backend.settings import Settings
@@ -99,8 +99,8 @@ class Provider:
         return self.endpoint.name
 
     @property
-    def reads_urls(self) -> bool:
-        return self.endpoint.reads_urls
+    def takes(self) -> Takes:
+        return self._way(self.endpoint.name).dialect.taken(self.endpoint.takes)
 
     async def complete(self, call: Call) -> Completion:
         """Carry one call; see `core.chat.LLM`. What a server cannot do in one request is asked in several."""
@@ -124,13 +124,17 @@ class Provider:
     def _conversation(self, call: Call, end: float) -> "_Conversation":
         # A plan that names the connection's own model means the deployment, where Azure knows it by another name.
         model = self.endpoint.name if call.model in (None, self.endpoint.model) else str(call.model)
+        way = self._way(model)
+        size = _size(call) if self._limits.counts_tokens else 0
+        return _Conversation(call, model, f"{model} at {self.endpoint.host}", way.dialect, way.gate, size, end)
+
+    def _way(self, model: str) -> "_Way":
         way = self._ways.get(model)
         if way is None:
             # RPM and TPM speak of the operator's own account, not of those that projects bring along.
             gate = Gate(metered=not self.endpoint.guarded)
             way = self._ways[model] = _Way(Dialect(ollama=self.endpoint.provider == "ollama"), gate)
-        size = _size(call) if self._limits.counts_tokens else 0
-        return _Conversation(call, model, f"{model} at {self.endpoint.host}", way.dialect, way.gate, size, end)
+        return way
 
     async def _separately(self, conversation: "_Conversation", count: int, parts: list["_Part"]) -> list["_Part"]:
         """Ask for single completions, all at once. Some may fail, if at least one part is there in the end."""
@@ -147,11 +151,12 @@ class Provider:
         call, dialect = conversation.call, conversation.dialect
         manner, tries = dialect.manner(call), 0
         while True:
+            call = await spelt(call, manner)
             body = dialect.body(call, manner, conversation.model, n)
             try:
                 answer = await self._exchange(conversation, body)
             except Declined as declined:
-                other = dialect.other(manner, body, declined.refusal)
+                other = dialect.other(call, manner, body, declined.refusal)
                 if other is None:
                     raise declined.final from None
                 manner = other

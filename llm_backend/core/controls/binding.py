@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from llm_backend.core import inputs
 from llm_backend.core.controls.base import Control, listed
 from llm_backend.core.controls.per_item import PerItem
 from llm_backend.core.controls.regions import Labeling, RegionMaker
@@ -191,10 +190,7 @@ def _objects(output: Output, config: LabelingConfig) -> str:
 
 
 def _sight(output: Output, config: LabelingConfig) -> str:
-    tags = [config.objects[name] for name in output.to_names]
-    if not any(tag in inputs.READABLE for tag in tags):
-        return f"labels {listed(sorted(set(tags)))}, which is not shown to the model"
-    if not any(source.tag in inputs.READABLE for source in config.sources):
+    if not config.sources:
         return "has nothing to go by: the labeling config shows nothing of the task that a model can read"
     return ""
 

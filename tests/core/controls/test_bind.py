@@ -75,12 +75,7 @@ def test_a_new_tag_is_a_new_file() -> None:
             id="toName elsewhere",
         ),
         pytest.param(
-            '<Video name="v" value="$v"/><Text name="t" value="$t"/>' + CHOICES.format('toName="v"'),
-            'Choices "c" labels Video, which is not shown to the model.',
-            id="unseen object",
-        ),
-        pytest.param(
-            '<Text name="t" value="Look at the video"/><Video name="v" value="$v"/>' + CHOICES.format('toName="t"'),
+            '<Text name="t" value="Look at the video"/>' + CHOICES.format('toName="t"'),
             'Choices "c" has nothing to go by: the labeling config shows nothing of the task that a model can read.',
             id="nothing seen at all",
         ),

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from llm_backend.core.chat import Call, Completion
+from llm_backend.core.chat import Call, Completion, Takes
 from llm_backend.core.controls import bind
 from llm_backend.core.inputs import MediaRef, read
 from llm_backend.core.labeling import parse
@@ -30,7 +30,8 @@ RELATIONS = '<Relations><Relation value="founded by"/></Relations>'
 class Scripted:
     """A model that gives these answers, one after the other."""
 
-    model, reads_urls = "scripted", False
+    model = "scripted"
+    takes: Takes = frozenset()
 
     def __init__(self, *answers: JSON) -> None:
         self.answers = list(answers)
@@ -41,8 +42,8 @@ class Scripted:
         return Completion((json.dumps(self.answers.pop(0)),))
 
 
-async def no_media(ref: MediaRef, reads_urls: bool) -> Any:
-    raise AssertionError(ref)
+async def no_media(refs: Sequence[MediaRef], takes: Takes) -> Any:
+    raise AssertionError(refs)
 
 
 def plan_of(*tags: str) -> Plan:
