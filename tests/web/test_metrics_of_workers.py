@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from llm_backend.core.chat import Usage
-from llm_backend.errors import StoreError
+from llm_backend.errors import Busy, StoreError
 from llm_backend.metrics import Metrics, reporting
 from tests.support.redis_server import RedisServer, own_redis, redis_url
 from tests.support.serve import until
@@ -96,7 +96,7 @@ def test_reports_whose_replies_are_lost_are_sent_again_and_nothing_counts_twice(
     metrics, memory = Metrics(), Memory()
 
     def count_until(sent: int) -> None:
-        until(lambda: metrics.retried("Busy") is None and memory.sent >= sent, 10)
+        until(lambda: metrics.retried(Busy("Rate limit.")) is None and memory.sent >= sent, 10)
 
     with reporting(metrics, memory, "one", every=0.01):
         metrics.sent()
