@@ -129,7 +129,8 @@ class Asked:
     @property
     def names(self) -> set[str]:
         """Who may have regions; a relation has no name."""
-        return {part.name for control in self.plan.controls for part in (control, *control.hanging)} | {""}
+        controls = self.plan.of_task(self.task.data).controls
+        return {part.name for control in controls for part in (control, *control.hanging)} | {""}
 
 
 @cache
