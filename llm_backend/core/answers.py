@@ -131,6 +131,11 @@ class Reading:
         self._keep_parts(earlier)
         self._unlink()
 
+    def join(self, other: "Reading") -> None:
+        """Take over what another reading found at fault."""
+        self.asked = {**self.asked, **{key: other.asked[key] for key in other.faults}}
+        self.faults = {**self.faults, **other.faults}
+
     def excuse(self, hidden: Collection[str]) -> None:
         """Drop the faults of controls that the form does not show, given the other answers."""
         self.faults = {key: fault for key, fault in self.faults.items() if self.asked[key].name not in hidden}

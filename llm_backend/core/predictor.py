@@ -11,6 +11,7 @@ from llm_backend.core.chat import LLM, Call, Completion, Lane, Message, TextPart
 from llm_backend.core.checks import sound
 from llm_backend.core.controls import Unfillable, bind, hidden, shown_regions
 from llm_backend.core.controls.base import Control, keys_for
+from llm_backend.core.controls.branches import branches_of
 from llm_backend.core.controls.regions import RegionMaker, identified, without_repeats
 from llm_backend.core.examples import Asked, Correction, Lessons
 from llm_backend.core.forms import Form, make_form, title
@@ -23,6 +24,8 @@ from llm_backend.errors import AnswerError, InputError, LabelingError, PromptErr
 
 # Tasks differ in how often they repeat what the config repeats; so many plans are held ready.
 _MOST_REPEATED = 64
+# How often branches of a tree are asked for, one level further down each time, before all that is left is offered.
+_MOST_STAGES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,12 @@ class Plan:
 
     def form(self, asked: Mapping[str, Control], inputs: Inputs) -> Form:
         """The form for these controls; made once where it asks the same of every task."""
+        if any(control.dynamic for control in asked.values()):
+            return make_form(asked, inputs)
         keys = tuple(asked)
-        if (held := self._forms.get(keys)) is not None:
-            return held
-        form = make_form(asked, inputs)
-        if not any(control.dynamic for control in asked.values()):
-            self._forms[keys] = form
-        return form
+        if keys not in self._forms:
+            self._forms[keys] = make_form(asked, inputs)
+        return self._forms[keys]
 
     @cached_property
     def _shaping(self) -> str:
@@ -187,16 +189,41 @@ def ask(
         InputError: The task lacks what the asked controls label, there is nothing to see, or nothing left to ask.
         PromptError: The prompt misspells a field.
     """
+    asked = _asked(plan, held)
+    _refuse_blank(plan, inputs, asked.values())
+    return _question(plan, inputs, _said(plan, inputs, prompt, examples), asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is said for a task, whatever fields are asked for."""
+
+    prompt: Prompt
+    user: Message
+    literal: tuple[str, ...] = ()
+    examples: tuple[Correction, ...] = ()
+
+
+def _asked(plan: Plan, held: Sequence[Region]) -> dict[str, Control]:
+    """The controls to ask for, by the key of their field."""
     if not plan.controls:
         raise InputError("The labeling config repeats its fields for the entries of a list; this task has none.")
     settled = {region.from_name for region in held}
     asked = {plan.keys[c.name]: c for c in plan.controls if isinstance(c, RegionMaker) or c.name not in settled}
     if not asked:
         raise InputError("Every field already holds a person's answer; clear a field to have it filled.")
-    _refuse_blank(plan, inputs, asked.values())
+    return asked
+
+
+def _said(plan: Plan, inputs: Inputs, prompt: Prompt, examples: Sequence[Correction]) -> _Said:
     labels = plan.labels if plan.labels is not None else plan.labels_of(inputs)
     rendered = render(prompt, inputs, labels, plan.template)
     user = Message("user", (TextPart(rendered.text), *inputs.parts))
+    return _Said(prompt, user, rendered.literal, tuple(examples))
+
+
+def _question(plan: Plan, inputs: Inputs, said: _Said, asked: Mapping[str, Control]) -> Question:
+    """The question for these controls."""
     (first, *more) = asked.values()
     if first.textual and not more:
         system = Message.of("system", plan.texts.answer.strip().replace("{field}", title(first), 1))
@@ -204,8 +231,9 @@ def ask(
     else:
         form = plan.form(asked, inputs)
         system = Message.of("system", plan.texts.form.strip().replace("{form}", form.words, 1))
-    turns = (turn for example in examples for turn in _turns(plan, prompt, asked, example, plain=form is None))
-    return Question((system, *turns, user), asked, form, rendered.literal)
+    plain = form is None
+    turns = (turn for example in said.examples for turn in _turns(plan, said.prompt, asked, example, plain=plain))
+    return Question((system, *turns, said.user), asked, form, said.literal)
 
 
 def _turns(
@@ -258,40 +286,108 @@ async def predict(
     """
     plan = plan.of_task(task.data)
     inputs = await fetched(read(plan.config, task.data, task.id), fetch, llm.takes)
-    asked = Asked(task.data, inputs.text, task.id)
-    examples = lessons.choose(asked, plan.parameters.few_shot) if lessons else ()
-    question = ask(plan, inputs, prompt, held, examples)
-    call = _call(plan, question, lane, patience, group)
-    completion = await llm.complete(call)
-    if lessons and not inputs.parts:
-        lessons.meter.note(
-            sum(len(m.text.encode("utf-8", "replace")) for m in call.messages), completion.usage.prompt_tokens
+    seen = Asked(task.data, inputs.text, task.id)
+    examples = lessons.choose(seen, plan.parameters.few_shot) if lessons else ()
+    asked = _asked(plan, held)
+    _refuse_blank(plan, inputs, asked.values())
+    talk = _Talk(plan, inputs, llm, Call((), lane=lane, patience=patience, group=group), held, lessons)
+    reading = await talk.about(_said(plan, inputs, prompt, examples), asked)
+    return _settled(plan, inputs, reading, held, talk.usage)
+
+
+class _Talk:
+    """The calls about one task, which share their patience.
+
+    Attributes:
+        usage: What they took so far.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        inputs: Inputs,
+        llm: LLM,
+        frame: Call,
+        held: Sequence[Region],
+        lessons: Lessons | None,
+    ) -> None:
+        """
+        Args:
+            frame: What all calls have in common.
+        """
+        self.usage = Usage()
+        self._plan = plan
+        self._inputs = inputs
+        self._llm = llm
+        self._frame = frame
+        self._held = held
+        self._lessons = lessons
+
+    async def about(self, said: _Said, asked: Mapping[str, Control]) -> Reading:
+        """Ask for these controls, and read the answer.
+
+        Of trees with more options than a schema lists, the branches are asked for first, and only what is below the
+        chosen ones is offered then. A fault of that first answer is the control's.
+        """
+        left, faulty = dict(asked), Reading({}, self._inputs, 1, plain=False)
+        for _ in range(_MOST_STAGES):
+            first = {key: parts for key, control in left.items() if (parts := branches_of(control, self._inputs))}
+            if not first:
+                break
+            reading = await self._read(replace(said, examples=()), first, early=True)
+            faulty.join(reading)
+            for key, branches in first.items():
+                del left[key]
+                if (below := branches.looked_into(reading.regions)) is not None:
+                    left[key] = below
+        if not left or any(control.required for control in faulty.asked.values()):
+            return faulty
+        reading = await self._read(said, {key: left[key] for key in asked if key in left})
+        reading.join(faulty)
+        return reading
+
+    async def _read(self, said: _Said, asked: Mapping[str, Control], early: bool = False) -> Reading:
+        """Ask, and once more for what was answered wrong.
+
+        Args:
+            early: It cannot be known yet which controls the form hides, given the answers to the others.
+        """
+        plan, inputs = self._plan, self._inputs
+        question = _question(plan, inputs, said, asked)
+        call = _call(self._frame, plan, question)
+        completion = await self._complete(call)
+        if self._lessons and not inputs.parts:
+            size = sum(len(message.text.encode("utf-8", "replace")) for message in call.messages)
+            self._lessons.meter.note(size, completion.usage.prompt_tokens)
+        reading = Reading(asked, inputs, plan.parameters.num_responses, plain=question.form is None)
+        reading.take(completion)
+        if not early:
+            reading.excuse(hidden(plan.controls, (*self._held, *reading.regions)))
+        if reading.faults and question.form is not None:
+            await self._repair(call, completion, reading)
+        return reading
+
+    async def _repair(self, call: Call, completion: Completion, reading: Reading) -> None:
+        """Ask once more for the faulty controls, naming what is wrong with each."""
+        faulty = {key: control for key, control in reading.asked.items() if key in reading.faults}
+        faults = "\n".join(f"- {key}: {sentence}" for key, sentence in reading.faults.items())
+        said = (
+            Message.of("assistant", completion.texts[0]),
+            Message.of("user", self._plan.texts.repair.strip().replace("{faults}", faults, 1)),
         )
-    reading = Reading(question.asked, inputs, plan.parameters.num_responses, plain=question.form is None)
-    reading.take(completion)
-    usage = completion.usage
-    reading.excuse(hidden(plan.controls, (*held, *reading.regions)))
-    if reading.faults and question.form is not None:
-        usage += await _repair(plan, inputs, llm, call, completion, reading)
-    return _settled(plan, inputs, reading, held, usage)
+        again = replace(call, messages=(*call.messages, *said), n=1)
+        try:
+            repaired = await self._complete(_with_form(again, self._plan, self._plan.form(faulty, self._inputs)))
+        except ProviderRefused:
+            return  # the faults stand, and are told
+        reading.take(repaired)
 
-
-async def _repair(plan: Plan, inputs: Inputs, llm: LLM, call: Call, completion: Completion, reading: Reading) -> Usage:
-    """Ask once more for the faulty controls, naming what is wrong with each; returns what that took."""
-    faulty = {key: control for key, control in reading.asked.items() if key in reading.faults}
-    faults = "\n".join(f"- {key}: {sentence}" for key, sentence in reading.faults.items())
-    said = (
-        Message.of("assistant", completion.texts[0]),
-        Message.of("user", plan.texts.repair.strip().replace("{faults}", faults, 1)),
-    )
-    patience = max(call.patience - completion.seconds, 1.0)
-    again = replace(call, messages=(*call.messages, *said), n=1, patience=patience)
-    try:
-        repaired = await llm.complete(_with_form(again, plan, plan.form(faulty, inputs)))
-    except ProviderRefused:
-        return Usage()  # the faults stand, and are told
-    reading.take(repaired)
-    return repaired.usage
+    async def _complete(self, call: Call) -> Completion:
+        completion = await self._llm.complete(replace(call, patience=self._frame.patience))
+        self.usage += completion.usage
+        left = max(self._frame.patience - completion.seconds, 1.0)
+        self._frame = replace(self._frame, patience=left)
+        return completion
 
 
 def _settled(plan: Plan, inputs: Inputs, reading: Reading, held: Sequence[Region], usage: Usage) -> Outcome:
@@ -312,15 +408,13 @@ def _settled(plan: Plan, inputs: Inputs, reading: Reading, held: Sequence[Region
     return Outcome(tuple(regions), faults, usage, wrong)
 
 
-def _call(plan: Plan, question: Question, lane: Lane, patience: float, group: str) -> Call:
-    call = Call(
+def _call(frame: Call, plan: Plan, question: Question) -> Call:
+    call = replace(
+        frame,
         messages=question.messages,
         model=plan.parameters.model,
         temperature=plan.parameters.temperature,
         n=_completions(plan.parameters.num_responses, question.asked.values()),
-        lane=lane,
-        patience=patience,
-        group=group,
     )
     return _with_form(call, plan, question.form) if question.form else call
 

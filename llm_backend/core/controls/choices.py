@@ -24,7 +24,7 @@ class Choices(Chooser, tags=("Choices",)):
         if not self.nested:
             return Options(self.name, flat(choices))
         separator = separator_for(choices)
-        return Options(self.name, paths(choices, separator, leaves_only=True, merge=False), separator)
+        return Options(self.name, paths(choices, separator, leaves_only=True, merge=False), separator, choices)
 
     def _refers(self, choices: Iterable[Choice]) -> bool:
         return refers(choices)

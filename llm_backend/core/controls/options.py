@@ -1,5 +1,6 @@
 """Which options does a control offer, and which one does an answer name?"""
 
+import copy
 import json
 import unicodedata
 from abc import abstractmethod
@@ -7,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
+from typing import Self
 
 from llm_backend.core.controls.base import Control, Regions, listed, shown
+from llm_backend.core.controls.trees import upper
 from llm_backend.core.inputs import Inputs, fields_of, resolve
 from llm_backend.core.labeling import Choice, Output
 from llm_backend.core.markup import readable_text
@@ -16,6 +19,8 @@ from llm_backend.core.wire import JSON, Region
 from llm_backend.errors import AnswerError, InputError
 
 Result = str | tuple[str, ...]
+# As many values as a strict schema's enums may have.
+MOST_OPTIONS = 1000
 _MOST_ON_A_LINE = 12
 _MOST_LEVELS = 50
 _QUOTED = json.JSONEncoder(ensure_ascii=False).encode
@@ -43,7 +48,15 @@ class Option:
 class Options:
     """The options of one control, found by name at the cost of a look-up."""
 
-    def __init__(self, control: str, options: Iterable[Option], separator: str = "") -> None:
+    def __init__(
+        self, control: str, options: Iterable[Option], separator: str = "", tree: Sequence[Choice] = ()
+    ) -> None:
+        """
+        Args:
+            separator: What joins the names of a path, where options are paths.
+            tree: What the paths lead through, where they are so many that branches may be asked for first.
+        """
+        self.tree = tree
         self._control = control
         self._separator = separator
         self._told: dict[str, Option] = {}
@@ -64,6 +77,11 @@ class Options:
     def schema(self) -> JSON:
         """The schema of one option."""
         return {"type": "string", "enum": list(self.names)}
+
+    @cached_property
+    def branches(self) -> tuple[Choice, ...]:
+        """The upper levels of a tree with more options than a schema lists; nothing where all can be listed."""
+        return upper(self.tree, MOST_OPTIONS) if len(self) > MOST_OPTIONS else ()
 
     @cached_property
     def described(self) -> str:
@@ -197,6 +215,13 @@ class Chooser(Control):
         if latest is None or latest[0] is not inputs.data:
             latest = self._latest = (inputs.data, self._of_task(inputs.data))
         return latest[1]
+
+    def offering(self, choices: Sequence[Choice]) -> Self:
+        """The same control with other choices, for one task."""
+        other = copy.copy(self)
+        other._fixed = self._options(choices)
+        other.dynamic = True
+        return other
 
     def _of_task(self, data: Mapping[str, JSON]) -> Options:
         choices = self.output.choices

@@ -31,4 +31,4 @@ class Taxonomy(Chooser, tags=("Taxonomy",)):
     def _options(self, choices: Sequence[Choice]) -> Options:
         separator = separator_for(choices)
         tree = paths(choices, separator, leaves_only=self.output.flag("leafsonly"), merge=True)
-        return Options(self.name, tree, separator)
+        return Options(self.name, tree, separator, choices)
