@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,11 +42,22 @@ class Row:
 
 
 @contextmanager
-def running(latency: float, sigma: float = 0.0, **settings: str) -> Iterator[tuple[Served, Served]]:
-    """A stub and a server that has been set up and has answered once, so that every connection is open."""
+def running(
+    latency: float,
+    form: Callable[..., AbstractContextManager[Served]] = server,
+    model: Mapping[str, float] = {},
+    **settings: str,
+) -> Iterator[tuple[Served, Served]]:
+    """A stub and a server that has been set up and has answered once, so that every connection is open.
+
+    Args:
+        latency: Seconds that the stub takes to answer.
+        form: The server, or the server with workers.
+        model: Further options of the stub.
+    """
     with TemporaryDirectory(prefix="llm-backend-bench-") as name:
         folder = Path(name)
-        with stub_model(latency, folder, sigma) as stub, server(stub, folder, **settings) as served:
+        with stub_model(folder, latency=latency, **model) as stub, form(stub, folder, **settings) as served:
             caller = Caller(served)
             caller.post("/setup", bodies.setup())
             caller.timed("/predict", bodies.shift_enter(0), FILLED)

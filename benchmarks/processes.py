@@ -3,15 +3,17 @@
 import os
 import platform
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+
+from llm_backend.adapters.runs.rq import Pace
+from tests.support.redis_server import RedisServer, free_port
 
 ROOT = Path(__file__).parents[1]
 _START_SECONDS = 30.0
@@ -21,10 +23,22 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A process that listens on loopback."""
+    """A process that listens on loopback, and those that work with it.
+
+    Attributes:
+        workers: Processes of ours beside it.
+        redis: What they need beside themselves: a redis-server, if any.
+    """
 
     pid: int
     port: int
+    workers: tuple[int, ...] = ()
+    redis: tuple[int, ...] = ()
+
+    @property
+    def ours(self) -> list[int]:
+        """The server's and the workers' processes, their children included."""
+        return [below for pid in (self.pid, *self.workers) for below in _tree(pid)]
 
 
 class DidNotStart(Exception):
@@ -32,13 +46,10 @@ class DidNotStart(Exception):
 
 
 @contextmanager
-def stub_model(latency: float, folder: Path, sigma: float = 0.0) -> Iterator[Served]:
-    """A stand-in for the provider that answers every question after `latency` seconds.
-
-    Args:
-        sigma: Of a lognormal distribution around them; 0: always the same.
-    """
-    command = ["-m", "tests.support.stub_model", "--latency", str(latency), "--sigma", str(sigma)]
+def stub_model(folder: Path, **options: float) -> Iterator[Served]:
+    """A stand-in for the provider, with the options of `python -m tests.support.stub_model`."""
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    command = ["-m", "tests.support.stub_model", *words]
     with _process(command, "/v1/models", folder, "stub", cwd=ROOT) as served:
         yield served
 
@@ -46,25 +57,41 @@ def stub_model(latency: float, folder: Path, sigma: float = 0.0) -> Iterator[Ser
 @contextmanager
 def server(stub: Served, folder: Path, **settings: str) -> Iterator[Served]:
     """`llm-backend serve`, asking the stub, its data in `folder`; settings are the defaults, but for those given."""
-    told = {
-        "OPENAI_BASE_URL": f"http://127.0.0.1:{stub.port}/v1",
-        "OPENAI_API_KEY": "benchmark",
-        "DATA_DIR": str(folder / "data"),
-        **settings,
-    }
+    told = {**_connection(stub), "DATA_DIR": str(folder / "data"), **settings}
     # In a folder of its own, so that no .env is found.
     with _process(["-m", "llm_backend", "serve"], "/health", folder, "server", cwd=folder, **told) as served:
         yield served
 
 
+@contextmanager
+def shared(stub: Served, folder: Path, **settings: str) -> Iterator[Served]:
+    """`llm-backend serve` with two workers and a Redis that keeps all on its disk, as docker-compose.yml has it."""
+    redis = RedisServer(folder / "redis", "--appendonly", "yes")
+    try:
+        with ExitStack() as stack:
+            settings["REDIS_URL"] = redis.url
+            served = stack.enter_context(server(stub, folder, **settings))
+            told = {**_connection(stub), **settings}
+            workers = tuple(stack.enter_context(_worker(folder, f"worker-{number}", **told)) for number in range(2))
+            time.sleep(1.2 * Pace().beat)  # by then each knows of the other, and keeps to its half of the places
+            yield replace(served, workers=workers, redis=(redis.pid,))
+    finally:
+        redis.kill()
+
+
 def cpu_seconds(served: Served) -> float:
-    """CPU that the process and its children have used so far, user and system."""
-    return sum(map(_cpu_seconds, _tree(served.pid)))
+    """CPU that all of these processes have used so far, user and system."""
+    return sum(map(_cpu_seconds, (*served.ours, *served.redis)))
 
 
 def memory_mib(served: Served) -> float:
-    """Memory of the process and its children (PSS: what they share is counted once)."""
-    return sum(map(_pss_kib, _tree(served.pid))) / 1024
+    """Memory of our processes (PSS: what they share is counted once)."""
+    return sum(_kib(pid, "smaps_rollup", "Pss") for pid in served.ours) / 1024
+
+
+def most_memory_mib(served: Served) -> float:
+    """The most that each of our processes ever held, all together; what they share is counted in each."""
+    return sum(_kib(pid, "status", "VmHWM") for pid in served.ours) / 1024
 
 
 class Neighbours:
@@ -95,38 +122,54 @@ def environment(**told: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), **told}
 
 
+def _connection(stub: Served) -> dict[str, str]:
+    return {"OPENAI_BASE_URL": f"http://127.0.0.1:{stub.port}/v1", "OPENAI_API_KEY": "benchmark"}
+
+
 @contextmanager
 def _process(arguments: list[str], door: str, folder: Path, name: str, cwd: Path, **told: str) -> Iterator[Served]:
-    port = _free_port()
+    port = free_port()
     log = folder / f"{name}.log"
+    with _started([*arguments, "--port", str(port)], log, cwd, lambda: _answers(port, door), **told) as pid:
+        yield Served(pid, port)
+
+
+@contextmanager
+def _worker(folder: Path, name: str, **told: str) -> Iterator[int]:
+    log = folder / f"{name}.log"
+    with _started(
+        ["-m", "llm_backend", "worker"], log, folder, lambda: "takes chunks" in log.read_text(), **told
+    ) as pid:
+        yield pid
+
+
+@contextmanager
+def _started(arguments: list[str], log: Path, cwd: Path, ready: Callable[[], bool], **told: str) -> Iterator[int]:
+    """A process, from the moment at which it is ready; its id."""
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, *arguments, "--port", str(port)],
-            cwd=cwd,
-            env=environment(**told),
-            stdout=out,
-            stderr=subprocess.STDOUT,
+            [sys.executable, *arguments], cwd=cwd, env=environment(**told), stdout=out, stderr=subprocess.STDOUT
         )
     try:
-        _await(process, port, door, log)
-        yield Served(process.pid, port)
+        patience = time.monotonic() + _START_SECONDS
+        while not ready():
+            if process.poll() is not None or time.monotonic() > patience:
+                raise DidNotStart(f"{log.stem} did not start:\n{log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.05)
+        yield process.pid
     finally:
         _end(process)
 
 
-def _await(process: "subprocess.Popen[bytes]", port: int, door: str, log: Path) -> None:
-    patience = time.monotonic() + _START_SECONDS
-    while process.poll() is None and time.monotonic() < patience:
-        connection = HTTPConnection("127.0.0.1", port, timeout=1)
-        try:
-            connection.request("GET", door)
-            if connection.getresponse().status == 200:
-                return
-        except (OSError, HTTPException):
-            time.sleep(0.05)
-        finally:
-            connection.close()
-    raise DidNotStart(f"{log.stem} did not start:\n{log.read_text(errors='replace')[-2000:]}")
+def _answers(port: int, door: str) -> bool:
+    connection = HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", door)
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -136,12 +179,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _busy_seconds() -> float:
@@ -167,6 +204,6 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _pss_kib(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+def _kib(pid: int, file: str, name: str) -> int:
+    lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
