@@ -1,6 +1,7 @@
 """What is known of a project when a request about it comes in: its plan, its model, its prompt, its version."""
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from llm_backend.core.run import Spec
 from llm_backend.settings import Settings
 
 V = TypeVar("V")
+
+_READ_PER_SECOND = 10
+"""How often a run's tasks read anew which provider their project has: a store that is far away is dear for each."""
 
 
 class Models(Protocol):
@@ -55,14 +59,23 @@ class Bound:
 class Projects:
     """Makes plans of labeling configs, once for each config."""
 
-    def __init__(self, settings: Settings, store: Store, models: Models, texts: Texts) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        models: Models,
+        texts: Texts,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._models = models
         self._texts = texts
+        self._clock = clock
         self._template = Template(settings.use_internal_prompt_template, settings.prompt_template)
         self._configs: Recent[LabelingConfig] = Recent(64)
         self._plans: Recent[Plan] = Recent(64)
+        self._providers: Recent[ProviderOverride | None] = Recent(64)
 
     def bind(self, key: str, label_config: str) -> Bound:
         """What is known of a project.
@@ -77,12 +90,16 @@ class Projects:
         return Bound(key, plan, self._models.llm(overrides.provider), overrides, project, self._settings.default_prompt)
 
     def rebuild(self, spec: Spec) -> tuple[Plan, LLM]:
-        """The plan and the model of a run, with the provider that the project has now."""
-        overrides = Overrides.from_json(self._store.project(spec.project).extra_params)
-        return self._plan(spec.label_config, spec.parameters), self._models.llm(overrides.provider)
+        """The plan and the model of a run, with the provider that the project has now, or had a moment ago."""
+        moment = int(self._clock() * _READ_PER_SECOND)
+        provider = self._providers.get((spec.project, moment), lambda: self._provider(spec.project))
+        return self._plan(spec.label_config, spec.parameters), self._models.llm(provider)
 
     def config(self, label_config: str) -> LabelingConfig:
         return self._configs.get(label_config, lambda: parse(label_config, self._settings.prompt_prefix))
+
+    def _provider(self, key: str) -> ProviderOverride | None:
+        return Overrides.from_json(self._store.project(key).extra_params).provider
 
     def _plan(self, label_config: str, parameters: Parameters) -> Plan:
         def make() -> Plan:

@@ -46,3 +46,23 @@ def test_a_store_that_is_away_fails_no_task(tmp_path: Path) -> None:
         asyncio.run(asker.ask(spec, RunTask("d", Task(1, {"text": "x"}))))
     store.close()
     assert not model.calls
+
+
+def test_the_store_is_not_asked_for_the_provider_with_every_task(tmp_path: Path) -> None:
+    reads, now = [], [0.0]
+
+    class Counting(SqliteStore):
+        def project(self, key: str) -> Project:
+            reads.append(key)
+            return super().project(key)
+
+    store, settings = Counting(tmp_path), Settings()
+    projects = Projects(settings, store, Single(ScriptedLLM(GOOD)), texts(), lambda: now[0])
+    spec = Spec("1.1", "v", CONFIG, Prompt("Go", "saved"), Parameters())
+    for _ in range(20):
+        projects.rebuild(spec)
+    assert reads == ["1.1"]
+    now[0] += 0.2  # a manager's new key is in use soon
+    projects.rebuild(spec)
+    assert reads == ["1.1", "1.1"]
+    store.close()
