@@ -16,7 +16,7 @@ from llm_backend.adapters.media import Media
 from llm_backend.adapters.providers import Endpoint, Observer, connect
 from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.runs.local import LocalEngine
-from llm_backend.adapters.runs.rq import Headcount, Hearing, RqEngine, RqWorker, Spending
+from llm_backend.adapters.runs.rq import Headcount, Hearing, Pace, RqEngine, RqWorker, Spending
 from llm_backend.adapters.store import Store
 from llm_backend.adapters.store.redis import RedisStore
 from llm_backend.adapters.store.sqlite import SqliteStore
@@ -181,7 +181,7 @@ def open_services(
     if embedded:
         engine = LocalEngine(store, asking.asker.ask, connections.window)
     else:
-        engine = RqEngine(settings.redis_url, store)
+        engine = RqEngine(settings.redis_url, store, _pace(settings))
     targets = Targets(store, asking.host, settings.media_hosts)
     pushing = Pushing(store, targets)
     backend = Backend(settings, store, connections, asking.projects, engine, pushing, asking.media.fetch, counts)
@@ -217,7 +217,8 @@ def open_worker(settings: Settings, llm: LLM | None = None, counts: Counts | Non
     store = _open_redis(settings)
     asking = _open_asking(settings, store, connections, counts)
     hearing = Hearing(settings.redis_url, connections.spent_elsewhere)
-    worker = RqWorker(settings.redis_url, store, asking.asker.ask, lambda: connections.window, headcount=headcount)
+    ask, pace = asking.asker.ask, _pace(settings)
+    worker = RqWorker(settings.redis_url, store, ask, lambda: connections.window, headcount=headcount, pace=pace)
     loop = Loop()
     if settings.rpm or settings.tpm:
         loop.run(hearing.listen())
@@ -251,6 +252,11 @@ def _let_go(loop: Loop, parts: Iterable[_Closing], store: Store) -> None:
         loop.run(part.close())
     loop.close()
     store.close()
+
+
+def _pace(settings: Settings) -> Pace:
+    """Runs go so far ahead that all places can be taken by one run, whatever their number."""
+    return Pace(ahead=max(Pace().ahead, 3 * settings.llm_concurrency))
 
 
 def _open_store(settings: Settings) -> Store:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 import zlib
+from dataclasses import replace
 
 import pytest
 import redis
@@ -56,6 +57,30 @@ def test_jobs_are_json_that_names_no_task_and_ends_with_its_work(redis_url: str)
 
     played(Shared(redis_url), play, 64)
     client.close()
+
+
+def test_the_next_tasks_are_at_hand_before_a_place_is_free(redis_url: str) -> None:
+    async def play(world: World) -> None:
+        go = world.hold()
+        await world.engine.start(world.add(*names("t", 200)))
+        with redis.Redis.from_url(redis_url) as client:
+            await until(lambda: int(client.zcard("llm_backend:asking")) >= 48)
+        assert len(world.asked) == 32
+        go.set()
+        await world.settled(*names("t", 200))
+
+    played(Shared(redis_url), play, 32)
+
+
+def test_one_run_can_take_all_places(redis_url: str) -> None:
+    async def play(world: World) -> None:
+        go = world.hold()
+        await world.engine.start(world.add(*names("t", 600)))
+        await until(lambda: len(world.asked) == 400)
+        go.set()
+        await world.settled(*names("t", 600))
+
+    played(Shared(redis_url, pace=replace(QUICK, ahead=1200)), play, 400)
 
 
 def test_a_store_that_was_away_fails_no_task(redis_url: str) -> None:

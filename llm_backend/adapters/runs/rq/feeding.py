@@ -18,15 +18,15 @@ UNDER_WAY: tuple[RunState, ...] = ("queued", "running")
 WAITING: tuple[TaskState] = ("waiting",)
 
 _CHUNK = 16
-_WINDOW = 16
+_SMALL_RUNS_CHUNKS = 16
 _AT_ONCE_AHEAD = 16
 """A run's first tasks are queued before all others: a small batch is done by the time a large one has had a turn."""
 _BEING_STARTED = 5.0
 
 
 def chunk_size(total: int) -> int:
-    """Tasks per chunk: a small run is split into as many chunks as the window holds."""
-    return max(1, min(_CHUNK, -(-total // _WINDOW)))
+    """Tasks per chunk: a small run is split into enough of them for several workers."""
+    return max(1, min(_CHUNK, -(-total // _SMALL_RUNS_CHUNKS)))
 
 
 def start(store: Runs, jobs: Jobs, run_id: str) -> None:
@@ -44,7 +44,7 @@ def start(store: Runs, jobs: Jobs, run_id: str) -> None:
         return
     size = chunk_size(run.total)
     begin = waiting[0].place // size * size
-    room = max(0, _WINDOW - jobs.open()[run_id])
+    room = max(0, jobs.pace.ahead // size - jobs.open()[run_id])
     pieces = [Piece(run_id, first, size, run.total) for first in range(begin, run.total, size)[:room]]
     with jobs.redis.pipeline() as pipe:
         jobs.place_next(run_id, begin // size + len(pieces), pipe)

@@ -43,19 +43,22 @@ _SOCKET_SECONDS = 11.0  # the least that RQ's own record of a worker asks for
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How soon the dead are noticed, in seconds.
+    """How soon the dead are noticed, in seconds; how far workers run ahead.
 
     Attributes:
         beat: Between two signs of life.
         life: Without a sign for so long, a worker counts as dead.
         drain: How long calls under way may take to end when a worker is told to stop.
         job: Limit of one chunk, all its calls and their retries included.
+        ahead: Tasks of one run that are queued or under way at a time. With fewer than three times the places for
+            calls, workers wait for what is to follow; with many more, a run stands in the way of others.
     """
 
     beat: float = 5.0
     life: int = 30
     drain: float = 25.0
     job: int = 3600
+    ahead: int = 256
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,8 @@ class RqWorker:
     ) -> None:
         """
         Args:
-            window: How many tasks this worker may ask at once now: its part of the places for calls. The next are
-                held beside them, up to a chunk.
+            window: How many tasks this worker may ask at once now: its part of the places for calls. Half as many
+                are held beside them, so that the next are at hand when places come free.
             headcount: Is kept up to date while the worker runs.
         """
         self._store = store
@@ -135,19 +135,23 @@ class RqWorker:
     async def _take_always(self, queue: str) -> None:
         await self._present.wait()  # before that, it is not known with how many workers places are shared
         while not self._draining.is_set():
-            if queue == BATCH and self._held() >= self._window():
+            if queue == BATCH and self._held() >= self._most_held:
                 self._room.clear()
                 await self._room.wait()
                 continue
             taken = await self._try(self._jobs.take, queue, _TAKE_SECONDS)
             if taken is not None:
                 job, piece = taken
-                free = self._window() - self._held()
+                free = self._most_held - self._held()
                 if not piece.opened and piece.size > free:
                     piece = await self._try(self._jobs.leave_to_others, piece, max(1, free)) or piece
                 opened = _Open(job, piece, held=piece.size)
                 self._runs[piece.run_id] += 1
                 self._open[opened] = asyncio.create_task(self._work_on(opened))
+
+    @property
+    def _most_held(self) -> int:
+        return self._window() * 3 // 2
 
     def _held(self) -> int:
         return sum(opened.held for opened in self._open)
