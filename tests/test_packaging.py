@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
+from llm_backend.adapters.runs.rq import Pace
 from llm_backend.cli import main
 from llm_backend.settings import Settings
 from tests.support.dockerfile import stages
@@ -179,6 +180,11 @@ def test_compose_runs_the_backend_alone_and_the_rest_by_profile() -> None:
         "label-studio": ["label-studio"],
         "ollama": ["ollama"],
     }
+
+
+def test_compose_leaves_workers_the_time_to_drain() -> None:
+    told = COMPOSE["services"]["worker"]["stop_grace_period"]
+    assert int(told.removesuffix("s")) > Pace().drain
 
 
 def test_compose_hands_every_setting_on() -> None:
