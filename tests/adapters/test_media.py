@@ -1,4 +1,4 @@
-"""What may be fetched, and how is it shown to a model?"""
+"""What may be fetched of what a task shows, and how is it brought in?"""
 
 import asyncio
 import base64
@@ -12,17 +12,19 @@ from aiohttp import web
 
 from llm_backend.adapters.host import Host
 from llm_backend.adapters.media import Bounds, Media
-from llm_backend.core.chat import ImagePart, Part, TextPart
-from llm_backend.core.inputs import MediaRef
+from llm_backend.core.chat import AudioPart, FilePart, ImagePart, Part, Takes, TextPart
+from llm_backend.core.inputs import Kind, MediaRef
 from llm_backend.core.wire import TaskId
 from llm_backend.errors import MediaError
 from llm_backend.settings import Settings
 from tests.support.pictures import PNG, drawn, saved
+from tests.support.recordings import film, pdf, wav
 from tests.support.sites import Names, Site, redirect, site, status
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 SHOWN = ImagePart(f"data:image/png;base64,{base64.b64encode(PNG).decode()}")
 QUICK = Bounds(seconds=0.5)
+EVERYTHING: Takes = frozenset(("url", "file", "audio"))
 
 
 def ref(url: str, task: TaskId | None = 7, source: str = "photo") -> MediaRef:
@@ -664,3 +666,171 @@ def test_with_image_mode_ocr_the_text_is_read() -> None:
         assert await one(media, ref(inside), True) == part
 
     play({"/receipt.tif": receipt}, scene, image_mode="ocr")
+
+
+# Other kinds than pictures
+
+
+def of(kind: Kind, url: str, source: str = "it", **told: str) -> MediaRef:
+    return MediaRef(source, kind, url, 7, **told)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "content", "text"),
+    [
+        ("text/csv; charset=iso-8859-1", "Grüße".encode("latin-1"), "Grüße"),
+        ("text/csv", "Grüße".encode(), "Grüße"),
+        ("application/octet-stream", "Grüße".encode("utf-8-sig"), "Grüße"),
+    ],
+)
+def test_a_text_is_read_in_the_charset_that_its_host_names(content_type: str, content: bytes, text: str) -> None:
+    async def page(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=content, headers={"Content-Type": content_type})
+
+    async def scene(here: Site, media: Media) -> None:
+        assert await media.fetch([of("text", f"{here.origin}/a.csv")], EVERYTHING) == [(TextPart(text),)]
+
+    play({"/a.csv": page}, scene)
+
+
+def test_a_text_of_label_studio_is_fetched_with_the_key() -> None:
+    async def scene(studio: Site, media: Media) -> None:
+        assert await media.fetch([of("text", "/data/upload/1/a.csv")], frozenset()) == [(TextPart("a,b"),)]
+        assert studio.authorizations == [f"Token {KEY}"]
+
+    asyncio.run(with_label_studio({"/data/upload/1/a.csv": b"a,b"}, scene))
+
+
+def test_only_pictures_pass_as_urls() -> None:
+    async def scene(here: Site, media: Media) -> None:
+        for kind in ("pdf", "audio", "video", "text"):
+            with pytest.raises(MediaError, match="its host's name is not known"):
+                await media.fetch([of(kind, "https://files.example.org/a")], EVERYTHING)
+
+    play({}, scene, names=Names([]))
+
+
+def test_a_file_that_two_tags_show_is_fetched_once() -> None:
+    shown = film(tone=True)
+
+    async def scene(here: Site, media: Media) -> None:
+        url = f"{here.origin}/a.mp4"
+        video, sound, again = await media.fetch([of("video", url), of("audio", url), of("video", url, "b")], EVERYTHING)
+        assert here.asked == ["/a.mp4"]
+        assert isinstance(sound[0], AudioPart)
+        assert len(video) > 2
+        assert video == again
+
+    play({"/a.mp4": shown}, scene)
+
+
+def test_the_media_of_a_task_are_fetched_at_the_same_time() -> None:
+    together = asyncio.Barrier(3)
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        await together.wait()
+        return web.Response(body=PNG)
+
+    async def scene(here: Site, media: Media) -> None:
+        refs = [of("image", f"{here.origin}/{name}.png") for name in "abc"]
+        assert await media.fetch(refs, frozenset()) == [(SHOWN,)] * 3
+
+    play({f"/{name}.png": page for name in "abc"}, scene)
+
+
+def test_of_several_faults_the_first_sources_is_told() -> None:
+    async def scene(here: Site, media: Media) -> None:
+        refs = [of("image", f"{here.origin}/{name}", name) for name in ("a", "b")]
+        with pytest.raises(MediaError, match='The picture "a"'):
+            await media.fetch(refs, frozenset())
+
+    play({}, scene)
+
+
+def test_a_sound_is_not_fetched_for_a_model_that_cannot_hear() -> None:
+    async def scene(here: Site, media: Media) -> None:
+        ref = of("audio", f"{here.origin}/a.wav", transcript="Hello")
+        assert await media.fetch([ref], frozenset()) == [(TextPart("Hello"),)]
+        with pytest.raises(MediaError, match="cannot be heard by this model"):
+            await media.fetch([of("audio", f"{here.origin}/a.wav")], frozenset())
+        assert here.asked == []
+
+    play({"/a.wav": wav()}, scene)
+
+
+def test_each_source_of_a_document_calls_it_by_its_own_name() -> None:
+    async def scene(here: Site, media: Media) -> None:
+        url = f"{here.origin}/d"
+        (first,), (second,) = await media.fetch([of("pdf", url, "one"), of("pdf", url, "two")], EVERYTHING)
+        assert isinstance(first, FilePart)
+        assert isinstance(second, FilePart)
+        assert (first.name, second.name) == ("one.pdf", "two.pdf")
+        assert here.asked == ["/d"]
+
+    play({"/d": pdf("a")}, scene)
+
+
+def test_what_a_model_takes_decides_what_is_kept() -> None:
+    async def scene(here: Site, media: Media) -> None:
+        ref = of("pdf", f"{here.origin}/d")
+        assert isinstance((await media.fetch([ref], EVERYTHING))[0][0], FilePart)
+        assert await media.fetch([ref], frozenset()) == [(TextPart("words"),)]
+
+    play({"/d": pdf("words")}, scene)
+
+
+def test_films_may_be_larger_than_pictures() -> None:
+    bounds = Bounds(bytes=1000, film_bytes=100_000)
+
+    async def scene(here: Site, media: Media) -> None:
+        ((part,),) = await media.fetch([of("audio", f"{here.origin}/a.wav")], EVERYTHING)
+        assert isinstance(part, AudioPart)
+        with pytest.raises(MediaError, match=r"over 0\.000954 MB"):
+            await media.fetch([of("image", f"{here.origin}/a.wav")], EVERYTHING)
+        with pytest.raises(MediaError, match=r"over 0\.0954 MB"):
+            await media.fetch([of("audio", f"{here.origin}/b.wav")], EVERYTHING)
+
+    play({"/a.wav": wav(2.0), "/b.wav": wav(10.0)}, scene, bounds=bounds)
+
+
+def test_the_media_of_one_task_are_bounded_together() -> None:
+    async def scene(here: Site, media: Media) -> None:
+        refs = [of("audio", f"{here.origin}/{name}.wav") for name in "ab"]
+        assert len(await media.fetch(refs[:1], EVERYTHING)) == 1
+        with pytest.raises(MediaError, match=r"over 0\.0143 MB in all; show fewer or smaller ones"):
+            await media.fetch(refs, EVERYTHING)
+
+    play({"/a.wav": wav(), "/b.wav": wav()}, scene, bounds=Bounds(task_bytes=15_000))
+
+
+def test_the_media_of_one_task_are_bounded_in_number() -> None:
+    async def scene(here: Site, media: Media) -> None:
+        refs = [of("image", f"{here.origin}/a.png")] * 4
+        with pytest.raises(MediaError, match="shows 4 media; at most 3 go to a model at once"):
+            await media.fetch(refs, EVERYTHING)
+        assert here.asked == []
+        assert len(await media.fetch(refs[:3], EVERYTHING)) == 3
+
+    play({"/a.png": PNG}, scene, bounds=Bounds(task_media=3))
+
+
+@pytest.mark.parametrize("kind", ["pdf", "audio", "video", "text"])
+def test_no_kind_is_fetched_from_a_private_address(kind: Kind) -> None:
+    async def scene(here: Site, media: Media) -> None:
+        with pytest.raises(MediaError, match="is not fetched"):
+            await media.fetch([of(kind, f"{here.origin}/a")], EVERYTHING)
+        assert here.asked == []
+
+    play({"/a": PNG}, scene, media_hosts=())
+
+
+def test_a_data_url_may_hold_any_kind() -> None:
+    async def scene(here: Site, media: Media) -> None:
+        coded = base64.b64encode(wav()).decode()
+        text, sound = await media.fetch(
+            [of("text", "data:text/csv;charset=latin-1,caf%E9"), of("audio", f"data:audio/wav;base64,{coded}")],
+            EVERYTHING,
+        )
+        assert (text, sound) == ((TextPart("café"),), (AudioPart("wav", coded),))
+
+    play({}, scene)

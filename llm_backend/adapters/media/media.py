@@ -56,8 +56,12 @@ class Media:
             takes: What the model takes. If it fetches public https URLs itself, those of pictures pass as they are.
 
         Raises:
-            MediaError: One may not be fetched, could not be, or cannot be shown; or they are too large together.
+            MediaError: One may not be fetched, could not be, or cannot be shown; or there are too many, or too much.
         """
+        if len(refs) > self._bounds.task_media:
+            raise MediaError(
+                f"This task shows {len(refs)} media; at most {self._bounds.task_media} go to a model at once."
+            )
         found = await asyncio.gather(*(self._fetch(ref, takes) for ref in refs), return_exceptions=True)
         for result in found:
             if isinstance(result, BaseException):

@@ -22,6 +22,7 @@ class Bounds:
         film_seconds: The same for a sound or a video.
         at_once: Media fetched at the same time; of sounds and videos a quarter of that.
         drawn_at_once: Media decoded, scaled or read by Tesseract at the same time.
+        task_media: How many a task may show.
         task_bytes: All media of one task, as they are sent.
         kept_bytes: Size of the parts kept for questions asked again.
         kept_seconds: Their age; signed addresses and pictures change.
@@ -34,6 +35,7 @@ class Bounds:
     redirects: int = 3
     at_once: int = 16
     drawn_at_once: int = 2
+    task_media: int = 250
     task_bytes: int = 48 * 1024 * 1024
     kept_bytes: int = 32 * 1024 * 1024
     kept_seconds: float = 300.0
