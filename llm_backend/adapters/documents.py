@@ -35,10 +35,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The pages that were read, and how many there are."""
+    """The pages that were read.
+
+    Attributes:
+        count: How many there are, read or not.
+        undrawn: Of how many pages without text there is no picture, for there are too many of them.
+    """
 
     pages: tuple[Page, ...]
     count: int
+    undrawn: int = 0
 
 
 def is_pdf(content: bytes) -> bool:
@@ -58,18 +64,18 @@ def read(content: bytes, name: str, most_drawn: int = MOST_DRAWN) -> Document:
         MediaError: The extra is not installed, or the document is damaged or locked.
     """
     with _opened(content, name) as pdf:
-        count, pages, drawn, signs = len(pdf), [], 0, 0
+        count, pages, scans, signs = len(pdf), [], 0, 0
         for number in range(1, min(count, MOST_PAGES) + 1):
             page = pdf[number - 1]
             text = _text_of(page)
             signs += len(text)
             if signs > MOST_SIGNS:
                 break
-            scanned = not text and drawn < most_drawn and next(iter(page.get_objects(max_depth=1)), None) is not None
-            drawn += scanned
-            pages.append(Page(number, text, _drawn(page) if scanned else None))
+            scanned = not text and next(iter(page.get_objects(max_depth=1)), None) is not None
+            scans += scanned
+            pages.append(Page(number, text, _drawn(page) if scanned and scans <= most_drawn else None))
             page.close()
-        return Document(tuple(pages), count)
+        return Document(tuple(pages), count, max(0, scans - most_drawn))
 
 
 def shortened(content: bytes, name: str) -> tuple[bytes, int]:

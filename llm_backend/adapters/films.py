@@ -20,7 +20,7 @@ from llm_backend.errors import MediaError
 MOST_FRAMES = 12
 LONGEST_SIDE = 768
 MOST_PIXELS = 40_000_000
-SECONDS = 60.0
+SECONDS = 30.0
 """How long the work on one film may take."""
 
 _QUALITY = 85

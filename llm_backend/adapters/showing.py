@@ -84,8 +84,9 @@ class Showing:
             texts.append(f"[page {page.number}]\n{told}".rstrip() if document.count > 1 else told)
         if len(document.pages) < document.count:
             texts.append(f"[Of {document.count} pages these are the first {len(document.pages)}.]")
-        if (unseen := sum(not page.text and page.picture is None for page in document.pages)) and seen:
-            texts.append(f"[{unseen} pages are blank, or past the {documents.MOST_DRAWN} that are shown as pictures.]")
+        if document.undrawn:
+            most = documents.MOST_DRAWN
+            texts.append(f"[Of the pages without text the first {most} are shown; {document.undrawn} more are not.]")
         return (TextPart("\n\n".join(texts).strip()), *seen)
 
     async def _sound(self, content: bytes, ref: MediaRef, name: str) -> tuple[Part, ...]:

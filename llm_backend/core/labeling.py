@@ -103,7 +103,11 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A tag that shows data of the task. A header that shows data is one too; its name is then ""."""
+    """A tag that shows data of the task. A header that shows data is one too; its name is then "".
+
+    Attributes:
+        channels: What a TimeSeries shows of its data.
+    """
 
     name: str
     tag: str

@@ -42,8 +42,9 @@ def test_a_long_document_is_cut_and_a_short_one_is_left_as_it_is() -> None:
 
 
 def test_no_more_pages_are_drawn_than_a_model_looks_at() -> None:
-    pages = documents.read(scan("A", "B", "C"), "It", most_drawn=2).pages
-    assert [page.picture is not None for page in pages] == [True, True, False]
+    read = documents.read(scan("A", "B", "C"), "It", most_drawn=2)
+    assert [page.picture is not None for page in read.pages] == [True, True, False]
+    assert read.undrawn == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"%PDF-1.4 nonsense", pdf("a")[:60]], ids=["empty", "nonsense", "cut"])

@@ -107,6 +107,13 @@ def test_a_document_past_the_limit_of_pages_says_so_to_the_model() -> None:
     assert text.text.endswith("[Of 120 pages these are the first 100.]")
 
 
+def test_scanned_pages_past_the_limit_are_told_of() -> None:
+    text, *seen = shown("pdf", scan(*["A"] * 22))
+    assert isinstance(text, TextPart)
+    assert text.text.endswith("[Of the pages without text the first 20 are shown; 2 more are not.]")
+    assert len(seen) == documents.MOST_DRAWN
+
+
 def test_without_the_extra_a_file_goes_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
     (part,) = shown("pdf", pdf("a"), FILES)

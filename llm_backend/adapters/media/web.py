@@ -31,7 +31,7 @@ class Bounds:
     bytes: int = MOST_BYTES
     film_bytes: int = 5 * MOST_BYTES
     seconds: float = 20.0
-    film_seconds: float = 60.0
+    film_seconds: float = 30.0
     redirects: int = 3
     at_once: int = 16
     drawn_at_once: int = 2

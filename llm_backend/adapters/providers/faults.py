@@ -34,7 +34,6 @@ _SAYS_NO_MODEL = re.compile(r"\bmodel\b.{0,80}(not exist|not found)|not a valid 
 _SAYS_TOO_LONG = re.compile(r"context (length|window|size)|maximum context|too many tokens|prompt is too long")
 _SAYS_TOO_BIG = re.compile(r"request too large")
 _SAYS_PICTURE = re.compile(r"\bimages?\b|image_url|\bvision\b|multi-?modal")
-_SAYS_FILE = re.compile(r"\bfiles?\b|file_data|\bpdfs?\b|\bdocuments?\b|\baudio\b")
 # Not all servers answer 400 to a kind of content that they do not know.
 _SAYS_CONTENT = re.compile(
     r"unsupported content|content\[\d*\]\.type|"
@@ -193,8 +192,6 @@ def _not_taken(reply: _Reply, who: str) -> ProviderRefused:
         return ProviderRefused(
             f"{who}: the model did not take the picture ({reply.cause}). Does it see pictures at all?"
         )
-    if _SAYS_FILE.search(reply.told):
-        return ProviderRefused(f"{who}: the model did not take the document or sound ({reply.cause}).")
     return ProviderRefused(f"{who}: the server refused the request ({reply.cause}).")
 
 
