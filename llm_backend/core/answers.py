@@ -2,12 +2,16 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import NoReturn
 
 from llm_backend.core.chat import Completion
 from llm_backend.core.controls.base import Control
 from llm_backend.core.inputs import Inputs
+from llm_backend.core.scores import agreement, label_probability
 from llm_backend.core.wire import JSON, Region
 from llm_backend.errors import AnswerError
 
@@ -106,12 +110,22 @@ class Reading:
         self._plain = plain
         self._made: dict[str, list[Region]] = {}
         self._partly: dict[str, list[Region]] = {}
-        self._entries: dict[str, list[str]] = {}
+        self._certainty: dict[str, float | None] = {}
+        self._samples: defaultdict[str, list[JSON]] = defaultdict(list)
 
     @property
     def regions(self) -> list[Region]:
         """In the order of the form; of an answer that is partly at fault, the part that is not."""
         return [region for key in self.asked for region in self._made.get(key, self._partly.get(key, ()))]
+
+    @property
+    def scored(self) -> list[Region]:
+        """The regions, each saying how sure the model is of its control's labels, where that can be told."""
+        return [
+            replace(region, score=self._sure(key)) if key in self._made else region
+            for key in self.asked
+            for region in self._made.get(key, self._partly.get(key, ()))
+        ]
 
     def take(self, completion: Completion) -> None:
         """Read every text of a completion; after the first time, only for the controls that were at fault."""
@@ -125,8 +139,13 @@ class Reading:
                 faults = dict.fromkeys(due, exc.sentence) | faults
                 continue
             for key in due:
+                new = key not in self._made
                 if fault := self._take_answer(key, answered):
                     faults.setdefault(key, fault)
+                elif new:
+                    self._certainty[key] = self._from_logprobs(key, completion, index)
+                if len(completion.texts) > 1:
+                    self._take_sample(key, answered)
         self.faults = {key: faults[key] for key in due if key not in self._made and key in faults}
         self._keep_parts(earlier)
         self._unlink()
@@ -171,6 +190,28 @@ class Reading:
             return exc.sentence
         self._made[key] = made or self._made.get(key, [])
         return ""
+
+    def _sure(self, key: str) -> float | None:
+        """How sure the model is of a control's labels: by their tokens, or by how many samples said the same."""
+        if (certain := self._certainty.get(key)) is not None:
+            return certain
+        return agreement(_said(self._made[key]), self._samples[key])
+
+    def _from_logprobs(self, key: str, completion: Completion, index: int) -> float | None:
+        if index >= len(completion.logprobs):
+            return None
+        control, text = self.asked[key], _THOUGHT.sub("", completion.texts[index]).strip()
+        logprobs, paths = completion.logprobs[index], control.label_paths
+        told = (label_probability(text, logprobs, name, paths) for name in (key, control.name))
+        return next((certain for certain in told if certain is not None), None)
+
+    def _take_sample(self, key: str, answered: Mapping[str, JSON]) -> None:
+        """Note what one of several completions says, if it is an answer and not free text."""
+        control = self.asked[key]
+        if control.textual or key not in answered:
+            return
+        with suppress(AnswerError):
+            self._samples[key].append(_said(control.read(answered[key], self._inputs, self.regions)))
 
     def _one_more(self, key: str, answer: JSON) -> JSON:
         """The entries of a text field so far, and the new one if it is another and there is room."""
@@ -221,3 +262,8 @@ class Reading:
             return bool(control.labels(self._inputs) and control.decode(words, self._inputs))
         except AnswerError:
             return False
+
+
+def _said(regions: Iterable[Region]) -> JSON:
+    """What an answer says, whichever regions it would make anew."""
+    return [(region.from_name, region.item_index, region.value) for region in regions]

@@ -37,6 +37,8 @@ class Parameters:
         num_responses: Distinct entries wanted per text field, as far as its maxSubmissions allows.
         fill_geometry: Whether to fill what draws shapes or marks times, which most models misplace.
         few_shot: How many human answers go along with a question.
+        logprobs: Whether to ask how sure the model is of its label tokens.
+        samples: How many answers are compared to see how sure it is; 0 for none.
     """
 
     model: str | None = None
@@ -44,6 +46,8 @@ class Parameters:
     num_responses: int = 1
     fill_geometry: bool = False
     few_shot: int = 0
+    logprobs: bool = False
+    samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -392,7 +396,7 @@ class _Talk:
 
 def _settled(plan: Plan, inputs: Inputs, reading: Reading, held: Sequence[Region], usage: Usage) -> Outcome:
     """The outcome with hidden controls left out. A required control's fault, or nothing but faults, fails the task."""
-    whole = (*held, *reading.regions)
+    whole = (*held, *reading.scored)
     reading.excuse(hidden(plan.controls, whole))
     made = [region for region in shown_regions(plan.controls, whole) if region not in held]
     regions, found = sound(plan.config, inputs, identified(without_repeats(made, held)))
@@ -414,7 +418,8 @@ def _call(frame: Call, plan: Plan, question: Question) -> Call:
         messages=question.messages,
         model=plan.parameters.model,
         temperature=plan.parameters.temperature,
-        n=_completions(plan.parameters.num_responses, question.asked.values()),
+        n=_completions(plan.parameters, question.asked.values()),
+        logprobs=plan.parameters.logprobs,
     )
     return _with_form(call, plan, question.form) if question.form else call
 
@@ -424,9 +429,11 @@ def _with_form(call: Call, plan: Plan, form: Form) -> Call:
     return replace(call, schema=form.schema, schema_text=words, strict=form.strict)
 
 
-def _completions(wanted: int, controls: Iterable[Control]) -> int:
-    """How many completions to ask for: no more than some text field can hold."""
-    return max((min(wanted, control.most or wanted) for control in controls if control.textual), default=1)
+def _completions(parameters: Parameters, controls: Iterable[Control]) -> int:
+    """How many completions to ask for: no more than some text field can hold, or than are to be compared."""
+    wanted = parameters.num_responses
+    counts = (min(wanted, c.most or wanted) if c.textual else parameters.samples for c in controls)
+    return max(1, *counts)
 
 
 def _refuse_blank(plan: Plan, inputs: Inputs, asked: Iterable[Control]) -> None:

@@ -32,6 +32,8 @@ class Control(ABC):
         textual: Whether the answer is free text, of which several may be wanted.
         most: How many entries a textual control holds; None means no limit.
         hanging: Controls that are asked within this one's answer, region by region.
+        label_paths: Where in an answer labels stand, of which a model can say how sure it is (`core.scores.Path`);
+            nowhere in free text.
         linked: Whether other answers refer to the regions of this one by number, and fall with them.
         links: Whether this answer refers to other controls' regions by number.
     """
@@ -41,6 +43,7 @@ class Control(ABC):
     textual: ClassVar[bool] = False
     most: int | None = None
     hanging: tuple["Control", ...] = ()
+    label_paths: tuple[tuple[str, ...], ...] = ((),)
     linked: bool = False
     links: ClassVar[bool] = False
 

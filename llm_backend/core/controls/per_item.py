@@ -32,6 +32,7 @@ class PerItem(Control):
         """
         super().__init__(each.output)
         self.each = each
+        self.label_paths = tuple(("*", _ANSWER, *path) for path in each.label_paths)
         self._value = value
 
     def schema(self, inputs: Inputs) -> JSON:

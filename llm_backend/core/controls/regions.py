@@ -62,6 +62,7 @@ class RegionMaker(Control):
 
     places: ClassVar[Mapping[str, Place]] = {}
     labelled: ClassVar[bool] = True
+    label_paths = (("*", _LABEL), ("*", _LABELS))
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ class Relations(Control, tags=("Relations",)):
     """
 
     links = True
+    label_paths = (("*", "label"), ("*", "labels"))
 
     def __init__(self, output: Output) -> None:
         super().__init__(replace(output, name=output.name or "relations"))

@@ -19,6 +19,7 @@ class TextArea(Control, tags=("TextArea",)):
     """
 
     textual = True
+    label_paths = ()
 
     def __init__(self, output: Output) -> None:
         super().__init__(output)
