@@ -19,8 +19,8 @@ from tests.support.stub_model import example
 JSON = Any
 _ITEMS = 2
 _MOMENT = re.compile(r"YYYY[-MDTH:]*|HH:MM")
-_PERCENT = ("x", "y", "width", "height")
-_LARGEST = 45.0  # of a place's four numbers, so that a shape that begins there ends within the picture
+_PERCENT = {"x": (30, 45), "y": (30, 45), "width": (5, 25), "height": (5, 25), "radiusX": (5, 25), "radiusY": (5, 25)}
+"""Shapes that lie within the picture wherever they begin."""
 
 
 class ReadingModel:
@@ -172,8 +172,8 @@ def _number(schema: JSON, question: _Question, key: str, control: str) -> JSON:
     least, most = schema.get("minimum"), schema.get("maximum")
     if schema.get("multipleOf") or least is None or most is None:
         return example(schema, question.text)
-    if key in _PERCENT and most > _LARGEST:
-        least, most = max(least, 1), _LARGEST
+    if key in _PERCENT and most == 100:
+        least, most = _PERCENT[key]
     return question.chance.randint(math.ceil(least), math.floor(most))
 
 

@@ -72,6 +72,18 @@ SPANS = f"""
   <ParagraphLabels name="acts" toName="talk"><Label value="Asks"/><Label value="Tells"/></ParagraphLabels>
   <Choices name="mood" toName="talk"><Choice value="Calm"/><Choice value="Cross"/></Choices>
 </View>"""
+SHAPES = """
+<View>
+  <Image name="image" value="$image"/>
+  <RectangleLabels name="boxes" toName="image"><Label value="Car"/><Label value="Tree"/></RectangleLabels>
+  <EllipseLabels name="rounds" toName="image"><Label value="Wheel"/></EllipseLabels>
+  <KeyPointLabels name="points" toName="image"><Label value="Nose"/></KeyPointLabels>
+  <PolygonLabels name="areas" toName="image"><Label value="Lake"/><Label value="Wood"/></PolygonLabels>
+  <Image name="page" value="$page"/>
+  <Labels name="kind" toName="page"><Label value="Text"/><Label value="Hand"/></Labels>
+  <Rectangle name="bbox" toName="page"/><Polygon name="outline" toName="page"/><Ellipse name="round" toName="page"/>
+  <TextArea name="words" toName="page" perRegion="true" maxSubmissions="1"/>
+</View>"""
 ITEMS = f"""
 <View>
   <Image name="pages" valueList="$pages"/>
@@ -105,6 +117,7 @@ RICH = {
             "talk": [{"who": "Ann", "said": "Who 👍 is there?\r\nYou?"}, {"who": "Bob", "said": "I am, “Ann”."}],
         },
     ),
+    "shapes": Rich(SHAPES, sample(SHAPES)),
     "items": Rich(ITEMS, sample(ITEMS)),
     "repeated": Rich(REPEATED, {"turns": [{"text": "Good morning."}, {"text": "Go away."}]}),
 }
@@ -112,7 +125,7 @@ RICH = {
 
 @dataclass(frozen=True)
 class Asked:
-    """A config, its task, and a good answer to its question."""
+    """What a config asks of its task, and a good answer to that."""
 
     plan: Plan
     task: Task
@@ -137,7 +150,7 @@ class Asked:
 def asked(name: str) -> Asked:
     """One of them with a question to which the reading model knows an answer that fills all of it."""
     rich = RICH[name]
-    plan = make_plan(parse(rich.xml), texts(), Template(), Parameters(fill_geometry=True))
+    plan = make_plan(parse(rich.xml), texts(), Template(), Parameters(fill_geometry=True)).of_task(rich.data)
     model = ReadingModel()
     task = Task(1, rich.data)
     made = _run(predict(plan, task, _PROMPT, model, _quick))

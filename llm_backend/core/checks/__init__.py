@@ -89,7 +89,7 @@ class _Result:
         place = self._places.get(region.id or "")
         if place is None:
             yield f"{named} is asked of a region, and there is none with its id."
-        elif (place.to_name, place.item_index) != (region.to_name, region.item_index):
+        elif (place.to_name, place.item_index) != (region.to_name, region.item_index) or _moved(region, place):
             yield f'{named} lies elsewhere than its region, which is in "{place.to_name}".'
         yield from self._once(region.from_name, region.id, f"{named} answers twice for one region.")
 
@@ -125,3 +125,10 @@ class _Result:
         """Whether a control is asked region by region: perRegion, or bare Labels of shapes that other tags draw."""
         on = {self._config.objects.get(name) for name in output.to_names}
         return output.flag("perregion") or (output.tag == "Labels" and not on.isdisjoint(("Image", "Video")))
+
+
+def _moved(part: Region, whole: Region) -> bool:
+    """Whether what hangs on a region tells another place than the region; bare labels have to tell it."""
+    place = {key: held for key, held in whole.value.items() if key not in (whole.type, part.type, "text")}
+    told = part.value if part.type == "labels" else {**place, **part.value}
+    return any(key not in told or told[key] != held for key, held in place.items())

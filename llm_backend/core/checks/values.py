@@ -223,8 +223,8 @@ def _stretch(value: Value, holds: Callable[[JSON], bool], *, still: bool = False
 
 def _box(value: Value) -> str:
     sides: list[JSON] = [value.get(key) for key in ("x", "y", "width", "height")]
-    turned: JSON = value.get("rotation", 0)
-    if not all(_is_number(side) and 0 <= side <= _WHOLE for side in sides) or not _is_number(turned) or turned > 360:
+    turned = value.get("rotation", 0)
+    if not all(_is_number(side) and 0 <= side <= _WHOLE for side in sides) or not _is_turn(turned):
         return "holds no rectangle in percent of its picture"
     x, y, width, height = sides
     if width <= 0 or height <= 0 or (not turned and max(x + width, y + height) > _WHOLE + _ROUNDING):
@@ -235,7 +235,8 @@ def _box(value: Value) -> str:
 def _ellipse_place(value: Value) -> str:
     middle = all(_is_number(value.get(key)) and 0 <= value[key] <= _WHOLE for key in ("x", "y"))
     radii = all(_is_number(value.get(key)) and 0 < value[key] <= _WHOLE / 2 for key in ("radiusX", "radiusY"))
-    return "" if middle and radii else "holds no ellipse within its picture"
+    fine = middle and radii and _is_turn(value.get("rotation", 0))
+    return "" if fine else "holds no ellipse within its picture"
 
 
 def _point_place(value: Value) -> str:
@@ -243,6 +244,10 @@ def _point_place(value: Value) -> str:
     inside = all(_is_number(value.get(key)) and 0 <= value[key] <= _WHOLE for key in ("x", "y"))
     width: JSON = value.get("width")
     return "" if inside and _is_number(width) and width > 0 else "holds no point within its picture"
+
+
+def _is_turn(angle: JSON) -> bool:
+    return _is_number(angle) and angle <= 360
 
 
 def _polygon_place(value: Value) -> str:

@@ -6,7 +6,6 @@ import pytest
 
 from llm_backend.core.checks import wrongs
 from llm_backend.core.inputs import read
-from llm_backend.core.labeling import parse
 from llm_backend.core.wire import JSON, Region
 from llm_backend.errors import TaskError
 from tests.support.damage import damaged, spoilt
@@ -20,14 +19,15 @@ COPIES = 400
 def test_what_the_sdk_refuses_is_refused_here() -> None:
     cases = []
     for number, (name, rich) in enumerate(RICH.items()):
-        config, made = parse(rich.xml), asked(name).told(json.dumps(asked(name).good)).regions
+        case = asked(name)
+        config, made = case.plan.config, case.told(json.dumps(case.good)).regions
         inputs = read(config, rich.data)
         assert wrongs(config, inputs, made) == []
         for regions in [list(made), *damaged(made, COPIES, seed=number)]:
             if not excepted(rich, regions):
                 cases.append((rich.xml, regions, bool(wrongs(config, inputs, regions))))
     said = complaints([(xml, prediction(regions)) for xml, regions, _ in cases])
-    refused = [case for case, errors in zip(cases, said, strict=True) if errors]
+    refused = [one for one, errors in zip(cases, said, strict=True) if errors]
     assert len(refused) > len(cases) / 10  # else the copies are not damaged enough to tell anything
     assert [regions for _, regions, here in refused if not here] == []
 

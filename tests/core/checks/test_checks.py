@@ -146,7 +146,10 @@ VALUES: list[tuple[str, str, dict[str, Any], list[dict[str, Any]]]] = [
         f'<EllipseLabels name="c" toName="image">{LABEL}</EllipseLabels>',
         "image",
         {"x": 50, "y": 50, "radiusX": 10, "radiusY": 5, "ellipselabels": ["PER"]},
-        [{"x": 50, "y": 50, "radiusX": 60, "radiusY": 5, "ellipselabels": ["PER"]}],
+        [
+            {"x": 50, "y": 50, "radiusX": 60, "radiusY": 5, "ellipselabels": ["PER"]},
+            {"x": 50, "y": 50, "radiusX": 10, "radiusY": 5, "rotation": [1], "ellipselabels": ["PER"]},
+        ],
     ),
     (
         f'<KeyPointLabels name="c" toName="image">{LABEL}</KeyPointLabels>',
@@ -286,6 +289,8 @@ def test_bare_labels_stand_on_the_shape_that_they_label() -> None:
     labels = region(config, "image", {**BOX, "labels": ["PER"]}, id="1")
     assert wrongs(config, inputs, [box, labels]) == []
     assert len(wrongs(config, inputs, [box, replace(labels, id="2")])) == 1
+    assert len(wrongs(config, inputs, [box, replace(labels, value={**labels.value, "x": 11})])) == 1
+    assert len(wrongs(config, inputs, [box, replace(labels, value={"labels": ["PER"]})])) == 1
 
 
 def test_a_control_with_a_wrong_region_is_left_out_with_all_that_hangs_on_it() -> None:
