@@ -73,7 +73,7 @@ def editor(browser: Browser, api: Api) -> Iterator[Editor]:
         assert window.noise.errors == []
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shots() -> Path:
     """The folder for screenshots."""
     return Path(os.environ.get("E2E_SHOTS", ROOT / ".e2e"))

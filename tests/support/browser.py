@@ -82,6 +82,18 @@ class Editor:
         self.wait(f"Boolean({SELECTED}) && window.Htx.task && String(window.Htx.task.id) === '{task}'")
         self.page.locator(".lsf-main-view, .lsf-editor, [class*=main-view]").first.wait_for()
 
+    def pick(self, project: int, task: int) -> None:
+        """Open a task by a click in its project's list, which loads one page and not two; wait for the editor."""
+        self.page.goto(f"{self.api.url}/projects/{project}/data", wait_until="domcontentloaded")
+        self._visited.add(project)
+        self.page.locator("[data-testid=table-row]", has_text=str(task)).first.click()
+        self.wait(f"Boolean({SELECTED}) && window.Htx.task && String(window.Htx.task.id) === '{task}'")
+
+    def wait_for_prediction(self, regions: int) -> None:
+        """Wait until the task's one prediction is there, and shown with so many regions."""
+        shown = f"{SELECTED}.serializeAnnotation().length === {regions}"
+        self.wait(f"window.Htx.annotationStore.predictions.length === 1 && {shown}")
+
     def wait(self, condition: str) -> None:
         """Wait until a JavaScript expression is true."""
         self.page.wait_for_function(f"() => {condition}", timeout=PATIENCE)

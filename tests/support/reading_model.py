@@ -27,9 +27,9 @@ class ReadingModel:
     """An `LLM` that answers each question by itself."""
 
     model = "reading-model"
-    takes: Takes = frozenset()
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, takes: Takes = frozenset()) -> None:
+        self.takes = takes
         self.calls: list[Call] = []
         self._seed = seed
 
@@ -92,6 +92,12 @@ class _Question:
         start = words[first].start()
         return spoken[start : words[last].end()], spoken[max(0, start - 20) : start]
 
+    def moments(self, key: str) -> tuple[str, str]:
+        """Two moments of the shown table, one after the other: the first cells of two of its rows."""
+        rows = [line.split(",") for line in self.section(key).splitlines() if "," in line]
+        first, last = sorted(self.chance.sample(range(1, len(rows)), 2))
+        return rows[first][0], rows[last][0]
+
     def sentence(self) -> str:
         return f"It says: {self.quote('')[0]}"
 
@@ -124,8 +130,9 @@ def _object(schema: JSON, question: _Question, key: str, control: str) -> JSON:
         made["quote"], before = question.quote(control)
         if "before" in fields:
             made["before"] = before
-    if {"start", "end"} <= made.keys() and not isinstance(made["start"], str):
-        made["start"], made["end"] = sorted((made["start"], made["end"] + 1))
+    if {"start", "end"} <= made.keys():
+        told = isinstance(made["start"], str)
+        made["start"], made["end"] = question.moments(control) if told else sorted((made["start"], made["end"] + 1))
     return {name: made[name] for name in fields}
 
 

@@ -46,11 +46,13 @@ _HOW_FILLED = {
         }.items()
     },
 }
+TEMPLATES = {"0": ("39 of 69", "78 of 131"), "1": ("48 of 69", "93 of 131")}
+"""By FILL_GEOMETRY: how many of the templates that Label Studio ships are wholly filled, and of their controls."""
 
 
 def tables() -> dict[str, str]:
     """Each table, by the name of its place."""
-    return {"tags": _tags(), "settings": _settings()}
+    return {"tags": _tags(), "templates": _templates(), "settings": _settings()}
 
 
 def held(name: str) -> str:
@@ -66,6 +68,14 @@ def _tags() -> str:
     if missing:
         raise KeyError(f"say in tests/support/readme.py how {sorted(missing)} are read or filled")
     return "\n".join(["| Read | |", "|---|---|", *read, "", "| Filled | |", "|---|---|", *filled])
+
+
+def _templates() -> str:
+    lines = ["| Of Label Studio's own templates | wholly filled | controls filled |", "|---|---|---|"]
+    for told, (wholly, of_controls) in TEMPLATES.items():
+        how = "with `FILL_GEOMETRY=1`" if told == "1" else "as they are"
+        lines.append(f"| {how} | {wholly} | {of_controls} |")
+    return "\n".join(lines)
 
 
 def _settings() -> str:
