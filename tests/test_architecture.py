@@ -68,6 +68,7 @@ PURE = frozenset(
             "binascii",
             "bisect",
             "collections",
+            "contextlib",
             "copy",
             "csv",
             "dataclasses",
