@@ -33,7 +33,8 @@ _HOW_FILLED = {
     "DateTime": "`only`, `format`, `min`, `max`",
     "Pairwise": "left or right; null is undecided",
     "Ranker": "all items of a `List`, best first; or sorted into `Bucket`s. Items need ids of their own",
-    "Labels": "pieces of a `Text` or `HyperText`, by quote; beside bare shapes, their labels",
+    "Labels": "pieces of a `Text` or `HyperText`, by quote; beside bare shapes, their labels; with `FILL_GEOMETRY=1` "
+    "stretches of an `Audio`, in seconds",
     "HyperTextLabels": "pieces of a `HyperText`, by quote",
     "Relations": "links between the regions that were made, and their labels",
     **{
@@ -45,6 +46,8 @@ _HOW_FILLED = {
             **dict.fromkeys(("KeyPoint", "KeyPointLabels"), "points"),
         }.items()
     },
+    "TimelineLabels": "with `FILL_GEOMETRY=1`: stretches of a `Video`, by its `frameRate`",
+    "TimeSeriesLabels": "with `FILL_GEOMETRY=1`: ranges of a `TimeSeries`, between moments that it has",
 }
 TEMPLATES = {"0": ("39 of 69", "78 of 131"), "1": ("48 of 69", "93 of 131")}
 """By FILL_GEOMETRY: how many of the templates that Label Studio ships are wholly filled, and of their controls."""

@@ -20,7 +20,6 @@ _BY_HAND = {
 }
 _DRAWN_ON = frozenset(("Image", "Video"))
 _ITEMWISE = frozenset(("Choices", "DateTime", "Number", "Rating", "Taxonomy", "TextArea"))
-_TIMES = frozenset(("TimeSeriesLabels", "TimelineLabels"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +161,6 @@ def _tag(output: Output) -> str:
         return ""
     if output.tag in _BY_HAND:
         return _BY_HAND[output.tag]
-    if output.tag in _TIMES:
-        return "marks stretches of time, which a language model cannot place reliably; an annotator has to mark them"
     if output.tag not in CONTROLS.values():
         return "is not a tag of Label Studio that is known here; an annotator has to fill it"
     return f"is not among the tags that are filled: {listed(sorted(Control.by_tag), most=30).replace(' or ', ' and ')}"

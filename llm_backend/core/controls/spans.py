@@ -7,6 +7,7 @@ from llm_backend.core.controls.base import shown
 from llm_backend.core.controls.places import Item, Place, Spot
 from llm_backend.core.controls.quotes import Quotes
 from llm_backend.core.controls.regions import RegionMaker
+from llm_backend.core.controls.times import SoundStretch
 from llm_backend.core.inputs import Seen
 from llm_backend.core.wire import JSON, Region
 from llm_backend.errors import AnswerError
@@ -48,6 +49,9 @@ class TextSpan(Place):
 
 
 class Labels(RegionMaker, tags=("Labels", "HyperTextLabels")):
-    """Labelled pieces of a text."""
+    """Labelled pieces of a text, or of a sound."""
 
-    places: ClassVar[Mapping[str, Place]] = {"Text": TextSpan(), "HyperText": TextSpan()}
+    places: ClassVar[Mapping[str, Place]] = {
+        **dict.fromkeys(("Text", "HyperText"), TextSpan()),
+        **dict.fromkeys(("Audio", "AudioPlus"), SoundStretch()),
+    }

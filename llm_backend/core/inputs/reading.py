@@ -21,6 +21,7 @@ _MEDIA: Mapping[str, tuple[Kind, str]] = {
     "AudioPlus": ("audio", "a sound"),
     "Video": ("video", "a video"),
 }
+_OF_TIMES = ("framerate", "timecolumn", "timeformat")
 # Names of fields that hold the words of a sound, alone or after the sound's own field and `_`.
 _TRANSCRIPTS = ("transcript", "transcription")
 
@@ -54,7 +55,8 @@ def _see(source: Source, data: Mapping[str, JSON], task: TaskId | None) -> Seen:
     value = resolve(source.value, data)
     whole = source.value[1:] if source.value.startswith("$") and source.value[1:] in data else ""
     fields = (whole,) if whole else fields_of(source.value)
-    blank = Seen(source.name or "".join(fields[:1]), source.tag, frozenset(fields), whole=whole)
+    attrs = {name: as_text(resolve(source.attrs[name], data)) for name in _OF_TIMES if name in source.attrs}
+    blank = Seen(source.name or "".join(fields[:1]), source.tag, frozenset(fields), whole=whole, attrs=attrs)
     if value is None:
         return replace(blank, missing=source.value)
     if isinstance(value, str) and _by_url(source, value):

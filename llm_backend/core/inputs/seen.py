@@ -64,6 +64,7 @@ class Seen:
         parts: What was fetched and is no text.
         missing: The reference that the task does not resolve, or "".
         unread: The tag whose data lies at a URL, until that has been fetched.
+        attrs: What the tag says of its times (`frameRate`, `timeColumn`, `timeFormat`), names in lower case.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Seen:
     shown: str = ""
     times: tuple[JSON, ...] = ()
     unread: Source | None = None
+    attrs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

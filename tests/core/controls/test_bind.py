@@ -40,9 +40,14 @@ def test_a_new_tag_is_a_new_file() -> None:
         ),
         pytest.param(
             '<Audio name="t" value="$t"/><TimelineLabels name="cut" toName="t"/>',
-            'TimelineLabels "cut" marks stretches of time, which a language model cannot place reliably; '
-            "an annotator has to mark them.",
-            id="times",
+            'TimelineLabels "cut" marks pieces of Audio, which it is not known to do; an annotator has to do it.',
+            id="times of another object",
+        ),
+        pytest.param(
+            '<Video name="t" value="$t"/><VideoRectangle name="box" toName="t"/>',
+            'VideoRectangle "box" follows things from frame to frame, and a model is shown few of the frames; '
+            "an annotator has to follow them.",
+            id="boxes through a video",
         ),
         pytest.param(
             '<Text name="t" value="$t"/><Mood name="m" toName="t"/>',

@@ -21,12 +21,24 @@ from tests.support.validator import complaints, templates
 OBJECTS = (
     '<Text name="text" value="$text"/><Text name="second" value="$text"/><List name="list" value="$items"/>'
     '<Image name="pages" valueList="$pages"/><Image name="image" value="$image"/>'
+    '<Audio name="sound" value="$sound"/><Video name="film" value="$film" frameRate="25.0"/>'
+    '<TimeSeries name="counted" value="$series"><Channel column="a"/></TimeSeries>'
+    '<TimeSeries name="numbers" value="$series" timeColumn="n"><Channel column="a"/></TimeSeries>'
+    '<TimeSeries name="moments" value="$series" timeColumn="t" timeFormat="%Y-%m-%d %H:%M:%S.%f">'
+    '<Channel column="a"/></TimeSeries>'
 )
 DATA = {
     "text": "Some words.",
     "options": [{"value": "Drei", "alias": "3"}, {"value": "Vier 🚀"}],
     "pages": ["https://a/1.png", "", "https://a/2.png"],
     "image": "https://a/3.png",
+    "sound": "https://a/4.wav",
+    "film": "https://a/5.mp4",
+    "series": {
+        "a": [1, 2, 3],
+        "n": [1, "2.50", 7],
+        "t": ["2024-02-03 10:11:12.5", "2024-02-03 10:11:12.75", "2024-02-03 10:11:13.25"],
+    },
     "items": [{"id": 7, "body": "seven"}, {"id": "seven ✨", "body": "7"}, {"id": "__proto__", "title": "none"}],
 }
 IDS = ["7", "seven ✨", "__proto__"]
@@ -49,6 +61,7 @@ ODD_CHOICES = "".join(f'<Choice value="{label.replace("&", "&amp;").replace("<",
 FEW = '<Choice value="Good" alias="g"/><Choice value="Bad"/><Choice value="g"/>'
 TREE = '<Choice value="A" alias="a"><Choice value="B / C"/><Choice value="D"/></Choice><Choice value="E"/>'
 LABELS = '<Label value="A" alias="a"/><Label value="B"/>'
+MOMENTS = ["2024-02-03 10:11:12.500000", "2024-02-03 10:11:12.750000", "2024-02-03 10:11:13.250000"]
 BOX = {"x": 10, "y": 20.5, "width": 30, "height": 40}
 CORNERS = [{"x": 0, "y": 0}, {"x": 100, "y": 0.5}, {"x": 50, "y": 100}, {"x": 0, "y": 100}]
 
@@ -116,6 +129,21 @@ CANONICAL: dict[str, list[JSON]] = {
         [{"x": 0, "y": 100, "label": "B"}, {"x": 12.5, "y": 0, "label": "B"}],
     ],
     '<KeyPoint name="c" toName="image"/>': [[{"x": 1, "y": 2}]],
+    f'<Labels name="c" toName="sound">{LABELS}</Labels>': [
+        [{"start": 0, "end": 1.25, "label": "A"}, {"start": 1, "end": 3600, "label": "B"}],
+    ],
+    f'<TimelineLabels name="c" toName="film">{LABELS}</TimelineLabels>': [
+        [{"start": 0.0, "end": 0.04, "label": "A"}, {"start": 1.0, "end": 2.52, "label": "B"}],
+    ],
+    f'<TimeSeriesLabels name="c" toName="counted">{LABELS}</TimeSeriesLabels>': [
+        [{"start": "0", "end": "2", "label": "A"}, {"start": "1", "end": "1", "label": "B"}],
+    ],
+    f'<TimeSeriesLabels name="c" toName="numbers">{LABELS}</TimeSeriesLabels>': [
+        [{"start": "1", "end": "2.50", "label": "A"}],
+    ],
+    f'<TimeSeriesLabels name="c" toName="moments">{LABELS}</TimeSeriesLabels>': [
+        [{"start": "2024-02-03 10:11:12.5", "end": "2024-02-03 10:11:13.25", "label": "A"}],
+    ],
 }
 CASES = [
     pytest.param(tag, answer, id=f"{tag[:60]}-{number}")
@@ -178,7 +206,23 @@ def test_every_offered_label_is_taken_for_itself(tag: str) -> None:
 # Answers that come near the truth are as telling as nonsense.
 WORDS = sorted({word for answers in CANONICAL.values() for word in json.dumps(answers, ensure_ascii=False).split('"')})
 NEAR = [*WORDS, *(word.upper() for word in WORDS), *(f" {word} " for word in WORDS), "a", "b / c", "d", "3", "left "]
-KEYS = ["a", "b", "schön gut", "sch_n_gut", "item", "answer", "quote", "label", "page", "points", *BOX, "_", ""]
+KEYS = [
+    "a",
+    "b",
+    "schön gut",
+    "sch_n_gut",
+    "item",
+    "answer",
+    "quote",
+    "label",
+    "page",
+    "points",
+    "start",
+    "end",
+    *BOX,
+    "_",
+    "",
+]
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
@@ -229,6 +273,14 @@ def allowed(tag: str, control: Control, value: dict[str, JSON]) -> bool:
     attrs = control.output.attrs
     if "x" in value or "points" in value:
         return value.get("rotation", 0) == 0 and value.get("closed", True)  # the rest is held by `wrongs`
+    if "ranges" in value:
+        ((first, last),) = [tuple(frames.values()) for frames in value["ranges"]]
+        return 1 <= first <= last
+    if "instant" in value:
+        known = {"counted": [0, 1, 2], "numbers": [1, 2.5, 7]}.get(control.to_name, MOMENTS)
+        return known.index(value["start"]) <= known.index(value["end"])
+    if control.to_name == "sound":
+        return 0 <= value["start"] < value["end"] and value["channel"] == 0
     if "start" in value:
         known = ["a", "B"] if "alias" in tag else ["3", "Vier 🚀"]
         return set(value.pop("labels")) <= set(known) and DATA["text"][value["start"] : value["end"]] == value["text"]
