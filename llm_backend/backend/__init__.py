@@ -8,7 +8,7 @@ from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.store import Store
 from llm_backend.backend.batch import Batch
 from llm_backend.backend.datasets import Datasets
-from llm_backend.backend.interactive import NOTICE_PREFIX, Interactive
+from llm_backend.backend.interactive import Interactive
 from llm_backend.backend.jobs import Jobs
 from llm_backend.backend.known import KnownProjects
 from llm_backend.backend.projects import Models, Projects
@@ -21,7 +21,7 @@ from llm_backend.core.prompts import prompt_in
 from llm_backend.core.wire import Annotation, Prediction, PredictRequest, SetupRequest, WebhookEvent
 from llm_backend.settings import Settings
 
-__all__ = ["NOTICE_PREFIX", "Asker", "Backend", "Jobs", "Models", "Projects", "Watch"]
+__all__ = ["Asker", "Backend", "Jobs", "Models", "Projects", "Watch"]
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """What happens on Shift+Enter?
 
-The editor shows nothing of an error, so a failure becomes one sentence in the response box. Its fixed prefix cannot
-pass for an answer; such entries are never learned from or exported.
+The editor shows nothing of an error, so a failure becomes one sentence in the response box.
 """
 
 import asyncio
@@ -17,6 +16,7 @@ from llm_backend.backend.projects import Bound, Projects
 from llm_backend.backend.watching import Watch, watched
 from llm_backend.core.inputs import Fetch
 from llm_backend.core.labeling import Output
+from llm_backend.core.notices import NOTICE_PREFIX, own_words
 from llm_backend.core.predictor import Outcome, Plan, predict
 from llm_backend.core.prompts import Prompt, entries_of, prompt_in
 from llm_backend.core.wire import Prediction, PredictRequest, Region, Task, marked
@@ -25,7 +25,6 @@ from llm_backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
-NOTICE_PREFIX = "⚠ llm-backend: "
 _LATE_ANSWERS = 256
 
 
@@ -133,17 +132,13 @@ def _by_person(plan: Plan, task: Task, context: Sequence[Region]) -> tuple[Regio
     told = {region.to_name for region in context} | {region.from_name for region in context}
     drafted = (r for draft in task.drafts for r in draft.result if r.to_name not in told and r.from_name not in told)
     made = [r for r in (*context, *drafted) if r.by_person and r.from_name != plan.config.prompt]
-    return tuple(r for r in made if r.type != "textarea" or _own_words(r))
-
-
-def _own_words(region: Region) -> list[str]:
-    return [entry for entry in entries_of(region) if not entry.startswith(NOTICE_PREFIX)]
+    return tuple(r for r in made if r.type != "textarea" or own_words(r))
 
 
 def _without_notices(held: Sequence[Region]) -> list[Region]:
     """A person's text boxes to which an earlier failure had added a notice, without it."""
-    noted = [r for r in held if r.type == "textarea" and len(_own_words(r)) < len(entries_of(r))]
-    return [replace(region, value={**region.value, "text": _own_words(region)}) for region in noted]
+    noted = [r for r in held if r.type == "textarea" and len(own_words(r)) < len(entries_of(r))]
+    return [replace(region, value={**region.value, "text": own_words(region)}) for region in noted]
 
 
 def _for_editor(plan: Plan, regions: Sequence[Region], context: Sequence[Region]) -> tuple[Region, ...]:
@@ -162,7 +157,7 @@ def _notice(plan: Plan, sentence: str, regions: Sequence[Region]) -> tuple[Regio
     told = NOTICE_PREFIX + sentence
     for region in regions:
         if region.from_name == box.name and region.type == "textarea":
-            return (replace(region, value={**region.value, "text": [*_own_words(region), told]}),)
+            return (replace(region, value={**region.value, "text": [*own_words(region), told]}),)
     return marked((Region(box.name, box.to_names[0], "textarea", {"text": [told]}),), "prediction")
 
 

@@ -12,7 +12,8 @@ from llm_backend.errors import RequestError
 JSON: TypeAlias = Any
 TaskId = int | str
 RELATION = "relation"
-_LINK = ("from_id", "to_id", "direction", "labels")
+_ENDS = ("from_id", "to_id")
+_LINK = (*_ENDS, "direction", "labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Region:
     def from_json(cls, raw: Mapping[str, JSON]) -> "Region":
         value = raw.get("value")
         if raw.get("type") == RELATION:
-            value = {key: raw[key] for key in _LINK if key in raw}
+            # Ends are spelled as ids are.
+            value = {key: _text_or_none(raw[key]) if key in _ENDS else raw[key] for key in _LINK if key in raw}
         item_index = raw.get("item_index")
         return cls(
             from_name=str(raw.get("from_name") or ""),
@@ -98,16 +100,49 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A person's work on a task: submitted, or (as a draft) on its way there."""
+    """A person's work on a task: submitted, or (as a draft) on its way there.
+
+    Attributes:
+        was_cancelled: Whether it was skipped.
+        task: The task that it is of, where the host tells.
+        by: Who made it, as the host tells it; "" where it does not.
+        created, updated: In seconds since 1970; 0 where the host does not tell.
+        ground_truth: Whether people marked it as the one to go by.
+        parent_prediction: The prediction that it was made from, by its id.
+        shown: What that prediction said, where the host tells.
+    """
 
     result: tuple[Region, ...]
     id: int | None = None
     was_cancelled: bool = False
+    task: int | None = None
+    by: str = ""
+    created: float = 0.0
+    updated: float = 0.0
+    ground_truth: bool = False
+    parent_prediction: int | None = None
+    shown: tuple[Region, ...] | None = None
 
     @classmethod
     def from_json(cls, raw: Mapping[str, JSON]) -> "Annotation":
-        ident = raw.get("id")
-        return cls(_regions(raw.get("result")), ident if type(ident) is int else None, bool(raw.get("was_cancelled")))
+        return cls(
+            _regions(raw.get("result")),
+            _whole_or_none(raw.get("id")),
+            bool(raw.get("was_cancelled")),
+            _whole_or_none(raw.get("task")),
+            _person(raw.get("completed_by")),
+            _moment(raw.get("created_at")),
+            _moment(raw.get("updated_at")),
+            bool(raw.get("ground_truth")),
+            _whole_or_none(raw.get("parent_prediction")),
+            _shown(raw),
+        )
+
+    @property
+    def from_model(self) -> bool:
+        """Whether it was made from a prediction, or from what a model answered in the editor."""
+        changed = any(region.origin in ("prediction", "prediction-changed") for region in self.result)
+        return changed or self.parent_prediction is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +257,12 @@ class SetupRequest:
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """What of a webhook we use: the action, the project's key as /setup spells it, and the annotation.
+    """What of a webhook we use: the action, the project's key as /setup spells it, and the annotations.
 
     `project` is None where the payload does not say which project it is about.
+
+    Attributes:
+        tasks: Those that the annotations are of, as far as the payload tells their data.
     """
 
     action: str
@@ -232,11 +270,12 @@ class WebhookEvent:
     label_config: str = ""
     annotations: tuple[Annotation, ...] = ()
     deleted: tuple[int, ...] = ()
+    tasks: tuple[Task, ...] = ()
 
     @classmethod
     def from_json(cls, raw: JSON) -> "WebhookEvent":
         body = _object(raw)
-        made = body.get("annotation")
+        made, task = body.get("annotation"), body.get("task")
         gone = body.get("annotations") if str(body.get("action")) == "ANNOTATIONS_DELETED" else None
         return cls(
             action=str(body.get("action") or ""),
@@ -252,7 +291,14 @@ class WebhookEvent:
                 for item in (gone if isinstance(gone, list) else [])
                 if isinstance(item, Mapping) and type(item.get("id")) is int
             ),
+            tasks=tuple(filter(None, map(_task_or_none, task if isinstance(task, list) else [task]))),
         )
+
+    def task_of(self, annotation: Annotation) -> Task | None:
+        """The task that an annotation is of."""
+        if annotation.task is None and len(self.tasks) == 1:
+            return self.tasks[0]
+        return next((task for task in self.tasks if task.id == annotation.task), None)
 
 
 def project_key(project: JSON) -> str | None:
@@ -315,6 +361,40 @@ def marked(regions: tuple[Region, ...], origin: str) -> tuple[Region, ...]:
 def _regions(raw: JSON) -> tuple[Region, ...]:
     entries = raw if isinstance(raw, list) else []
     return tuple(Region.from_json(entry) for entry in entries if isinstance(entry, Mapping))
+
+
+def _whole_or_none(raw: JSON) -> int | None:
+    return raw if type(raw) is int else None
+
+
+def _person(raw: JSON) -> str:
+    """Who made an annotation: exports may tell a whole person for the id."""
+    if isinstance(raw, Mapping):
+        raw = raw.get("id") or raw.get("email")
+    return str(raw) if isinstance(raw, int | str) and not isinstance(raw, bool) else ""
+
+
+def _moment(raw: JSON) -> float:
+    """Seconds since 1970 of a time in ISO 8601; 0 where it is none."""
+    try:
+        moment = datetime.fromisoformat(raw)
+    except (TypeError, ValueError):
+        return 0.0
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except OverflowError:
+        return 0.0
+
+
+def _shown(raw: Mapping[str, JSON]) -> tuple[Region, ...] | None:
+    """What the prediction said that an annotation was made from.
+
+    The host tells some prediction of the task along with every annotation: it counts only if it is that very one.
+    """
+    told = raw.get("prediction")
+    if not isinstance(told, Mapping) or not isinstance(told.get("result"), list) or told.get("id") is None:
+        return None
+    return _regions(told["result"]) if told["id"] == raw.get("parent_prediction") else None
 
 
 def _task_or_none(raw: JSON) -> Task | None:

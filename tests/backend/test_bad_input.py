@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from llm_backend.backend import NOTICE_PREFIX
 from llm_backend.core.chat import Call, Completion
+from llm_backend.core.notices import NOTICE_PREFIX
 from llm_backend.errors import ProviderRefused
 from tests.support.scripted import Reply, ScriptedLLM
 from tests.support.serving import CONFIG, GOOD, by_name, serving, task, typed

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_backend.backend import NOTICE_PREFIX
 from llm_backend.core.chat import Call
+from llm_backend.core.notices import NOTICE_PREFIX
 from llm_backend.errors import Busy, KeyRefused, ProviderRefused
 from tests.support.scripted import ScriptedLLM
 from tests.support.serving import CONFIG, GOOD, by_name, chosen, serving, task, typed

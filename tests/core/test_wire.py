@@ -404,3 +404,34 @@ def test_no_body_fails_otherwise_than_by_a_sentence(body: dict[str, Any]) -> Non
     for kind in (SetupRequest, PredictRequest, WebhookEvent):
         with suppress(RequestError):
             kind.from_json(body)
+
+
+PROJECT_TOLD = {"id": 1, "created_at": "2026-11-20T23:32:30Z", "label_config": "<View/>"}
+
+
+def test_a_webhook_tells_the_tasks_of_its_annotations() -> None:
+    tasks = [{"id": ident, "data": {"text": str(ident)}} for ident in (1, 2)]
+    made = [{"id": 10 + task, "task": task, "result": [], "completed_by": {"id": 4, "email": "a@b"}} for task in (2, 1)]
+    bulk = WebhookEvent.from_json(
+        {"action": "ANNOTATIONS_CREATED", "annotation": made, "task": tasks, "project": PROJECT_TOLD}
+    )
+    found = [bulk.task_of(annotation) for annotation in bulk.annotations]
+    assert [task.data["text"] if task else None for task in found] == ["2", "1"]
+    assert [annotation.by for annotation in bulk.annotations] == ["4", "4"]
+    one = WebhookEvent.from_json(
+        {"action": "ANNOTATION_CREATED", "annotation": {"id": 1, "result": []}, "task": tasks[0]}
+    )
+    assert one.task_of(one.annotations[0]) == one.tasks[0]
+    bare = WebhookEvent.from_json(
+        {"action": "ANNOTATION_CREATED", "annotation": {"id": 1, "result": []}, "task": {"id": 1}}
+    )
+    assert bare.task_of(bare.annotations[0]) is None
+
+
+@pytest.mark.parametrize("odd", [None, "soon", 5, [], "0001-01-01T00:00:00", True], ids=repr)
+def test_an_annotation_with_odd_times_and_people_is_read(odd: object) -> None:
+    raw = {"id": odd, "created_at": odd, "updated_at": odd, "completed_by": odd, "parent_prediction": odd}
+    raw |= {"task": odd, "prediction": odd, "result": odd}
+    read = Annotation.from_json(raw)
+    assert read.result == ()
+    assert read.shown is None
