@@ -28,6 +28,7 @@ class Project:
         hostname: What /setup calls the host: a claim.
         access_token: What /setup sent along: a secret, for that host alone.
         extra_params: The manager's extra parameters; may hold a provider's key.
+        label_config: The labeling config that /setup told last; "" where none is remembered.
         updated: When any of this last changed, in seconds since 1970; 0 for a project never seen.
     """
 
@@ -38,6 +39,7 @@ class Project:
     extra_params: Mapping[str, JSON] = field(default_factory=dict, repr=False)
     hostname: str = ""
     access_token: str = field(default="", repr=False)
+    label_config: str = field(default="", repr=False)
     updated: float = 0.0
 
 
@@ -165,7 +167,7 @@ class Learned:
     """What a project has learned, without the texts.
 
     Attributes:
-        stamp: Differs whenever the corrections differ.
+        stamp: Differs whenever the corrections differ, also from those of a project that was forgotten.
         count: Corrections in the pool, merely accepted answers among them.
         publication: Names the corrections that batches go by; "" before the first publication.
         since: How many corrections came after it.
@@ -222,7 +224,9 @@ class Store(Runs, Examples, Protocol):
         """All that are known, the last changed first."""
         ...
 
-    def save_setup(self, key: str, hostname: str, access_token: str, extra_params: Mapping[str, JSON]) -> None:
+    def save_setup(
+        self, key: str, hostname: str, access_token: str, extra_params: Mapping[str, JSON], label_config: str = ""
+    ) -> None:
         """Remember what /setup said, in place of what it said before. The prompt stays."""
         ...
 

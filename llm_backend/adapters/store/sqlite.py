@@ -14,7 +14,8 @@ from llm_backend.adapters.store.sqlite_run_rows import KEEP, written_kept
 from llm_backend.adapters.store.sqlite_runs import SqliteRuns
 from llm_backend.core.wire import JSON
 
-_PROJECT = "SELECT key, prompt, prompt_origin, pinned, extra_params, hostname, access_token, updated FROM projects"
+_PROJECT = """SELECT key, prompt, prompt_origin, pinned, extra_params, hostname, access_token, label_config, updated
+    FROM projects"""
 
 
 class SqliteStore(SqliteRuns, SqliteExamples):
@@ -63,17 +64,21 @@ class SqliteStore(SqliteRuns, SqliteExamples):
             rows = connection.execute(f"{_PROJECT} ORDER BY updated DESC, key").fetchall()
         return tuple(_project(row) for row in rows)
 
-    def save_setup(self, key: str, hostname: str, access_token: str, extra_params: Mapping[str, JSON]) -> None:
-        held = (plain(key), plain(hostname), plain(access_token), json.dumps(dict(extra_params)), self._clock())
+    def save_setup(
+        self, key: str, hostname: str, access_token: str, extra_params: Mapping[str, JSON], label_config: str = ""
+    ) -> None:
+        told = (plain(hostname), plain(access_token), json.dumps(dict(extra_params)), json.dumps(label_config))
         with self._visit() as connection:
             # The host repeats its /setup whenever a page is opened: what changes nothing is not written.
             connection.execute(
-                """INSERT INTO projects (key, hostname, access_token, extra_params, updated) VALUES (?, ?, ?, ?, ?)
+                """INSERT INTO projects (key, hostname, access_token, extra_params, label_config, updated)
+                VALUES (?, ?, ?, ?, ?, ?)
                 ON CONFLICT (key) DO UPDATE SET hostname = excluded.hostname, access_token = excluded.access_token,
-                    extra_params = excluded.extra_params, updated = excluded.updated
-                WHERE (hostname, access_token, extra_params)
-                    <> (excluded.hostname, excluded.access_token, excluded.extra_params)""",
-                held,
+                    extra_params = excluded.extra_params, label_config = excluded.label_config,
+                    updated = excluded.updated
+                WHERE (hostname, access_token, extra_params, label_config)
+                    <> (excluded.hostname, excluded.access_token, excluded.extra_params, excluded.label_config)""",
+                (plain(key), *told, self._clock()),
             )
 
     def save_prompt(self, key: str, text: str, origin: str) -> None:
@@ -188,7 +193,7 @@ class SqliteStore(SqliteRuns, SqliteExamples):
 
 
 def _project(row: tuple[Any, ...]) -> Project:
-    key, prompt, origin, pinned, extra_params, hostname, access_token, updated = row
+    key, prompt, origin, pinned, extra_params, hostname, access_token, label_config, updated = row
     return Project(
         key=key,
         prompt=json.loads(prompt),
@@ -197,6 +202,7 @@ def _project(row: tuple[Any, ...]) -> Project:
         extra_params=json.loads(extra_params),
         hostname=hostname,
         access_token=access_token,
+        label_config=json.loads(label_config),
         updated=updated,
     )
 

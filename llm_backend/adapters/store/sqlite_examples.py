@@ -77,7 +77,8 @@ class SqliteExamples(SqliteFile):
 
 def _changed(connection: sqlite3.Connection, name: str, news: int) -> None:
     connection.execute(
-        """INSERT INTO learned (project, changes, since) VALUES (?, 1, ?)
+        # Counted from anywhere, so that no stamp comes again after a project was forgotten.
+        """INSERT INTO learned (project, changes, since) VALUES (?, 1 + (abs(random()) >> 20), ?)
         ON CONFLICT (project) DO UPDATE SET changes = changes + 1, since = since + excluded.since""",
         (name, news),
     )

@@ -114,6 +114,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             since INTEGER NOT NULL DEFAULT 0
         )""",
     ),
+    ("""ALTER TABLE projects ADD COLUMN label_config TEXT NOT NULL DEFAULT '""'""",),
 )
 """Entry n brings a file from schema version n to n + 1. Entries are added, never changed: they made files in use."""
 

@@ -88,6 +88,12 @@ def test_the_stamp_tells_every_change(store: Store) -> None:
     assert store.learned(KEY).stamp == stamps[-1]
 
 
+def test_no_stamp_comes_again_after_a_project_was_forgotten(store: Store) -> None:
+    before = store.learn(KEY, [correction(1)])
+    store.forget(KEY)
+    assert store.learn(KEY, [correction(2)]).stamp != before.stamp
+
+
 def test_the_oldest_corrections_give_way(open_store: Callable[..., Store]) -> None:
     store = open_store(corrections_most=3)
     store.learn(KEY, [correction(n) for n in range(5)])

@@ -50,10 +50,15 @@ def test_unknown_project_is_an_empty_record(store: Store) -> None:
 
 def test_setup_is_remembered_over_a_restart(open_store: Callable[..., Store], clock: Clock) -> None:
     params = {"prompt": "Classify", "api_key": "k", "nested": {"a": [1, None, "ü"]}}
-    open_store().save_setup(KEY, "http://host:8080", "token", params)
+    open_store().save_setup(KEY, "http://host:8080", "token", params, "<View/>")
     found = open_store().project(KEY)
     assert found == Project(
-        KEY, hostname="http://host:8080", access_token="token", extra_params=params, updated=clock.now
+        KEY,
+        hostname="http://host:8080",
+        access_token="token",
+        extra_params=params,
+        label_config="<View/>",
+        updated=clock.now,
     )
 
 
@@ -72,6 +77,8 @@ def test_repeated_setup_is_no_change(store: Store, clock: Clock) -> None:
     clock.now += 60
     store.save_setup(KEY, "http://host", "token", {"model": "a"})
     assert store.project(KEY) == before
+    store.save_setup(KEY, "http://host", "token", {"model": "a"}, "<View/>")
+    assert (store.project(KEY).label_config, store.project(KEY).updated) == ("<View/>", clock.now)
 
 
 def test_saved_prompt_replaces_the_one_before(store: Store, clock: Clock) -> None:
@@ -152,7 +159,7 @@ def test_prompt_comes_back_as_it_was_written(store: Store, text: str) -> None:
 
 @odd_texts()
 def test_any_text_is_a_key(store: Store, clock: Clock, text: str) -> None:
-    store.save_setup(text, text, text, {text: text})
+    store.save_setup(text, text, text, {text: text}, text)
     store.save_prompt(text, "Classify", "submitted")
     store.keep(text, text, answer("d", clock.now))
     assert store.project(text).prompt == "Classify"

@@ -12,7 +12,10 @@ from llm_backend.adapters.store.redis.runs import AT_ONCE, LEASE_SECONDS, RedisR
 from llm_backend.adapters.store.redis.server import at, short, slices
 from llm_backend.core.wire import JSON
 
-_FIELDS = ("key", "prompt", "prompt_origin", "pinned", "extra_params", "hostname", "access_token", "updated")
+_FIELDS = (
+    *("key", "prompt", "prompt_origin", "pinned", "extra_params", "hostname", "access_token", "label_config"),
+    "updated",
+)
 
 
 class RedisStore(RedisRuns, RedisExamples, RedisCounts):
@@ -71,9 +74,11 @@ class RedisStore(RedisRuns, RedisExamples, RedisCounts):
         found = [project for row in rows if (project := _project(row)) is not None]
         return tuple(sorted(found, key=lambda project: (-project.updated, project.key)))
 
-    def save_setup(self, key: str, hostname: str, access_token: str, extra_params: Mapping[str, JSON]) -> None:
+    def save_setup(
+        self, key: str, hostname: str, access_token: str, extra_params: Mapping[str, JSON], label_config: str = ""
+    ) -> None:
         # The host repeats its /setup whenever a page is opened: what changes nothing is not written.
-        told = (hostname, access_token, json.dumps(dict(extra_params)))
+        told = (hostname, access_token, json.dumps(dict(extra_params)), label_config)
         self._script("save_setup", short(key), key, self._clock(), *told)
 
     def save_prompt(self, key: str, text: str, origin: str) -> None:
@@ -146,7 +151,7 @@ class RedisStore(RedisRuns, RedisExamples, RedisCounts):
 
 
 def _project(row: Any) -> Project | None:
-    key, prompt, origin, pinned, extra_params, hostname, access_token, updated = row
+    key, prompt, origin, pinned, extra_params, hostname, access_token, label_config, updated = row
     if key is None:
         return None
     return Project(
@@ -157,6 +162,7 @@ def _project(row: Any) -> Project | None:
         extra_params=json.loads(extra_params or "{}"),
         hostname=hostname or "",
         access_token=access_token or "",
+        label_config=label_config or "",
         updated=float(updated),
     )
 

@@ -14,5 +14,6 @@ if surplus > 0 then
     redis.call('ZREM', order, old)
   end
 end
-redis.call('HINCRBY', at('learned', ARGV[1]), 'changes', 1)
+-- Counted for all projects together, so that no stamp comes again after one was forgotten.
+redis.call('HSET', at('learned', ARGV[1]), 'changes', redis.call('INCR', at('correction_number')))
 redis.call('HINCRBY', at('learned', ARGV[1]), 'since', ARGV[3])

@@ -7,5 +7,5 @@ for n = 2, #ARGV do
   redis.call('SREM', at('published', ARGV[1]), ARGV[n])
 end
 if gone > 0 then
-  redis.call('HINCRBY', at('learned', ARGV[1]), 'changes', 1)
+  redis.call('HSET', at('learned', ARGV[1]), 'changes', redis.call('INCR', at('correction_number')))
 end
