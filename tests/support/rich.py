@@ -84,6 +84,22 @@ SHAPES = """
   <Rectangle name="bbox" toName="page"/><Polygon name="outline" toName="page"/><Ellipse name="round" toName="page"/>
   <TextArea name="words" toName="page" perRegion="true" maxSubmissions="1"/>
 </View>"""
+TIMES = f"""
+<View>
+  <Audio name="audio" value="$audio"/>
+  <Labels name="sounds" toName="audio" choice="multiple"><Label value="Speech"/><Label value="Noise"/></Labels>
+  <TextArea name="heard" toName="audio" perRegion="true"/>
+  <Choices name="quality" toName="audio">{_FEW}</Choices>
+  <TimeSeries name="series" value="$series" timeColumn="time"><Channel column="speed"/></TimeSeries>
+  <TimeSeriesLabels name="stretch" toName="series"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>
+  <Rating name="steady" toName="series" perRegion="true" maxRating="3"/>
+  <TimeSeries name="dated" value="$dated" timeColumn="time" timeFormat="%Y-%m-%d %H:%M:%S">
+    <Channel column="v"/>
+  </TimeSeries>
+  <TimeSeriesLabels name="days" toName="dated"><Label value="Odd"/></TimeSeriesLabels>
+  <Video name="video" value="$video"/>
+  <TimelineLabels name="scenes" toName="video"><Label value="Still"/><Label value="Moving"/></TimelineLabels>
+</View>"""
 ITEMS = f"""
 <View>
   <Image name="pages" valueList="$pages"/>
@@ -118,6 +134,7 @@ RICH = {
         },
     ),
     "shapes": Rich(SHAPES, sample(SHAPES)),
+    "times": Rich(TIMES, sample(TIMES)),
     "items": Rich(ITEMS, sample(ITEMS)),
     "repeated": Rich(REPEATED, {"turns": [{"text": "Good morning."}, {"text": "Go away."}]}),
 }
