@@ -46,7 +46,7 @@ def configs(share: float) -> list[Row]:
 
 def quotes(share: float) -> list[Row]:
     """Finding many quotes in a long text."""
-    words = [f"word{number}" for number in range(_TEXT // 10)]
+    words = [f"word{number}" for number in range(_TEXT // 9)]
     text = " ".join(words)[:_TEXT]
     told = [" ".join(words[at : at + 5]) for at in range(0, len(text) // 12, len(text) // 12 // _QUOTES)][:_QUOTES]
 
