@@ -23,6 +23,9 @@ class SeriesRange(Place):
 
     drawn: ClassVar[bool] = True
 
+    def __init__(self) -> None:
+        self._latest: tuple[Seen, _Moments] | None = None
+
     @property
     def schema(self) -> Mapping[str, JSON]:
         return dict.fromkeys(_ENDS, _MOMENT)
@@ -34,12 +37,19 @@ class SeriesRange(Place):
         }
 
     def find(self, items: Sequence[Item], seen: Seen) -> Sequence[Spot | AnswerError]:
-        moments = _Moments(seen)
+        moments = self._moments(seen)
         return [_spot(item, moments, seen) for item in items]
 
     def tell(self, region: Region, seen: Seen) -> dict[str, JSON]:
-        moments = _Moments(seen)
+        moments = self._moments(seen)
         return {name: moments.told(region.value.get(name)) for name in _ENDS}
+
+    def _moments(self, seen: Seen) -> "_Moments":
+        """The moments of a series; those of the last one are kept, for each of its regions asks for them."""
+        latest = self._latest
+        if latest is None or latest[0] is not seen:
+            latest = self._latest = (seen, _Moments(seen))
+        return latest[1]
 
 
 class TimeSeriesLabels(RegionMaker, tags=("TimeSeriesLabels",)):

@@ -23,7 +23,7 @@ class Shape(Place):
     """A shape that some numbers tell, each in percent.
 
     Attributes:
-        fields: What each number says, by its name.
+        fields: What each number says, by its name; `{where}` stands for the object.
     """
 
     drawn: ClassVar[bool] = True
@@ -34,7 +34,7 @@ class Shape(Place):
         return dict.fromkeys(self.fields, _PERCENT)
 
     def describe(self, where: str) -> Mapping[str, str]:
-        return self.fields
+        return {name: words.replace("{where}", where) for name, words in self.fields.items()}
 
     def find(self, items: Sequence[Item], seen: Seen) -> Sequence[Spot | AnswerError]:
         return [self._spot(item, seen) for item in items]
@@ -58,7 +58,7 @@ class Box(Shape):
     """An upright rectangle, by its top left corner and its size."""
 
     fields: ClassVar[Mapping[str, str]] = {
-        "x": f"its left edge, {_ACROSS}",
+        "x": "its left edge in {where}, " + _ACROSS,
         "y": f"its top edge, {_DOWN}",
         "width": "its width, in percent of the picture's width",
         "height": "its height, in percent of the picture's height",
@@ -77,7 +77,7 @@ class Oval(Shape):
     """An upright ellipse, by its middle and its radii."""
 
     fields: ClassVar[Mapping[str, str]] = {
-        "x": f"its middle, {_ACROSS}",
+        "x": "its middle in {where}, " + _ACROSS,
         "y": f"its middle, {_DOWN}",
         "radiusX": "half its width, in percent of the picture's width",
         "radiusY": "half its height, in percent of the picture's height",
@@ -95,7 +95,7 @@ class Oval(Shape):
 class Dot(Shape):
     """A point."""
 
-    fields: ClassVar[Mapping[str, str]] = {"x": f"where it is, {_ACROSS}", "y": f"where it is, {_DOWN}"}
+    fields: ClassVar[Mapping[str, str]] = {"x": "where it is in {where}, " + _ACROSS, "y": f"where it is, {_DOWN}"}
 
     def value(self, item: Item) -> Mapping[str, JSON] | None:
         numbers = _percents(item, self.fields)
@@ -109,7 +109,8 @@ class Outline(Shape):
     """A closed polygon, by its corners."""
 
     fields: ClassVar[Mapping[str, str]] = {
-        "points": f'its corners in order along the outline, at least {_LEAST_POINTS}: "x" {_ACROSS}, "y" {_DOWN}'
+        "points": f"its corners in {{where}}, in order along the outline, at least {_LEAST_POINTS}: "
+        f'"x" {_ACROSS}, "y" {_DOWN}'
     }
 
     @property

@@ -121,7 +121,7 @@ def test_a_page_is_stored_by_its_place_in_the_tasks_data() -> None:
 def test_the_model_is_told_the_units() -> None:
     _, (control,), inputs = seen(drawn("Rectangle"))
     words = control.describe(inputs)
-    assert '"x": its left edge, in percent of the picture\'s width, from the left (0 to 100)\n' in words
+    assert '"x": its left edge in "image", in percent of the picture\'s width, from the left (0 to 100)\n' in words
     assert '"height": its height, in percent of the picture\'s height' in words
 
 
