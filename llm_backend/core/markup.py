@@ -2,7 +2,8 @@
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from lxml import etree
@@ -25,7 +26,17 @@ _LINES = frozenset(
 )
 _PARAGRAPHS = frozenset(("blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "p", "pre"))
 _CELLS = frozenset(("td", "th"))
-_UNSEEN = frozenset(("script", "style", "template", "head", "title", "noscript"))
+_UNSEEN = frozenset(("script", "style", "template", "title", "noscript", "iframe"))
+_NOT_HELD = frozenset(("script", "template", "iframe"))
+# What a page may begin with before its body does. A <body> and the whole get names that are ours.
+_BODY_HERE, _ALL = "editor-body", "editor-page"
+_BEFORE_BODY = frozenset(
+    ("", "html", "head", "title", "base", "link", "meta", "style", "script", "noscript", "template", "body", _ALL)
+)
+_BODY = re.compile(r"<(/?)body\b", re.IGNORECASE)
+_LINE_ENDS = re.compile("\r\n?")
+_FIRST_LINE_END = re.compile(r"(<(?:pre|textarea)\b[^<>]*>)\n", re.IGNORECASE)  # which the browser passes over
+_BLANKS = " \t\n\f"
 
 # Signs that XML cannot hold.
 _CONTROL_SIGNS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(0xD800, 0xE000)))
@@ -99,14 +110,42 @@ def inner_xml(element: Element) -> str:
     return "".join([escape(element.text or "", quote=False), *inner]).strip()
 
 
-def readable_text(markup: str) -> str:
-    """What a reader of this HTML sees: its text, lines where the browser breaks them, alternative texts of pictures.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a piece of HTML shows.
 
-    Cells of a table's row are parted by tabs.
+    Attributes:
+        text: What a reader sees: lines where the browser breaks them, alternative texts of pictures, a table's cells
+            parted by tabs.
+        held: The text that the editor counts in, which is that of all text nodes of the page one after the other:
+            white space as it is written, a newline for each <br>, no break between paragraphs; styles count as text.
+        offsets: For each character of `text` where it stands in `held`; -1 for one that does not stand there.
     """
-    if "<" not in markup and "&" not in markup:
-        return markup.strip()
-    return _GAP.sub(_gap, "".join(_pieces(_parse_html(markup)))).strip().translate(_GIVEN_BACK)
+
+    text: str
+    held: str
+    offsets: Sequence[int]
+
+
+def readable_text(markup: str) -> str:
+    """What a reader of this HTML sees, as `Page.text`."""
+    return rendered(markup).text
+
+
+def rendered(markup: str, *, inline: bool = False) -> Page:
+    """Read HTML as the editor renders it.
+
+    Args:
+        inline: Whether it stands amid the editor's own page. Otherwise it is a page by itself, of which only the body
+            counts, without the white space that it begins with.
+    """
+    markup = _LINE_ENDS.sub("\n", markup)
+    if "<" in markup or "&" in markup:
+        return _Rendering(markup, inline).page()
+    held = markup if inline else markup.lstrip(_BLANKS)
+    text = held.strip()
+    start = held.find(text)
+    return Page(text, held, range(start, start + len(text)))
 
 
 def picture_urls(markup: str) -> tuple[str, ...]:
@@ -126,47 +165,94 @@ def picture_urls(markup: str) -> tuple[str, ...]:
 def _parse_html(markup: str) -> Element:
     # `huge_tree` lifts the limit on depth, past which text would be lost without a word.
     parser = etree.HTMLParser(huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8")
-    return etree.fromstring(f"<div>{markup.translate(_CONTROL_SIGNS)}</div>".encode(), parser)
+    # The parser drops a <body> that stands within something.
+    markup = _BODY.sub(rf"<\1{_BODY_HERE}", _FIRST_LINE_END.sub(r"\1", markup.translate(_CONTROL_SIGNS)))
+    return etree.fromstring(f"<{_ALL}>{markup}</{_ALL}>".encode(), parser)
 
 
-def _pieces(root: Element) -> Iterator[str]:
-    """The text of a tree in order; `_LINE` and `_PARAGRAPH` where it breaks, a newline for each <br>."""
-    walk = etree.iterwalk(root, events=("start", "end"))
-    preformatted = 0
-    for event, element in walk:
-        tag = tag_of(element)
-        starts = event == "start"
-        if tag == "pre":
-            preformatted += 1 if starts else -1
-        if tag in _PARAGRAPHS:
-            yield _PARAGRAPH
-        elif tag in _LINES:
-            yield _LINE
-        if starts and tag in _UNSEEN:
-            walk.skip_subtree()
-            continue
-        if starts:
-            yield _sign_of(tag)
-        words = (_alternative(element) if tag == "img" else element.text) if starts else element.tail
-        if words:
-            yield words.translate(_KEPT if preformatted else _FLAT)
+class _Rendering:
+    """One walk through a page: what is seen, what is held, and where the signs of the one stand in the other."""
+
+    def __init__(self, markup: str, inline: bool) -> None:
+        self._root = _parse_html(markup)
+        self._begun = inline
+        self._signs: list[str] = []
+        self._places: list[int] = []
+        self._held: list[str] = []
+        self._length = 0
+
+    def page(self) -> Page:
+        """The page, with what a reader sees of white space and breaks in a row."""
+        self._walk()
+        signs = "".join(self._signs)
+        text: list[str] = []
+        offsets: list[int] = []
+        done = 0
+        for gap in _GAP.finditer(signs):
+            text.append(signs[done : gap.start()])
+            offsets += self._places[done : gap.start()]
+            done = gap.end()
+            if offsets and done < len(signs):
+                text.append(_gap(gap.group()))
+                offsets += [max(self._places[gap.start() : done])] * len(text[-1])
+        text.append(signs[done:])
+        offsets += self._places[done:]
+        return Page("".join(text).translate(_GIVEN_BACK), "".join(self._held), offsets)
+
+    def _walk(self) -> None:
+        walk = etree.iterwalk(self._root, events=("start", "end"))
+        preformatted = 0
+        for event, element in walk:
+            tag = tag_of(element)
+            starts = event == "start"
+            self._begun = self._begun or tag not in _BEFORE_BODY
+            if tag == "pre":
+                preformatted += 1 if starts else -1
+            if tag in _PARAGRAPHS or tag in _LINES:
+                self._see(_PARAGRAPH if tag in _PARAGRAPHS else _LINE)
+            if starts and tag in _UNSEEN:
+                if self._begun and tag not in _NOT_HELD:
+                    self._hold("".join(map(str, element.itertext())))
+                walk.skip_subtree()
+                continue
+            if starts:
+                self._stand_in(tag, element)
+            self._read((element.text if starts else element.tail) or "", _KEPT if preformatted else _FLAT)
+
+    def _stand_in(self, tag: str, element: Element) -> None:
+        """What stands for a tag by itself: a picture's words, the end of a line, the space between cells."""
+        if tag == "br":
+            self._see("\n", self._hold("\n"))
+        elif tag in _CELLS:
+            self._see("\t")
+        elif tag == "img" and (alt := element.get("alt")):
+            self._see(f"[{alt}]".translate(_FLAT))
+
+    def _read(self, words: str, spacing: Mapping[int, int | None]) -> None:
+        if not self._begun:
+            words = words.lstrip(_BLANKS)
+            self._begun = bool(words)
+        kept = words.translate(spacing)
+        if len(kept) == len(words):
+            self._see(kept, self._hold(words))
+            return
+        for sign in words:
+            self._see(sign.translate(spacing), self._hold(sign))
+
+    def _see(self, signs: str, at: int = -1) -> None:
+        self._signs.append(signs)
+        self._places += range(at, at + len(signs)) if at >= 0 else [-1] * len(signs)
+
+    def _hold(self, words: str) -> int:
+        """Count some words; returns where they begin."""
+        at = self._length
+        self._held.append(words.replace("\r", "\n"))
+        self._length += len(words)
+        return at
 
 
-def _sign_of(tag: str) -> str:
-    """What parts the start of a tag from what is before it."""
-    if tag == "br":
-        return "\n"
-    return "\t" if tag in _CELLS else ""
-
-
-def _alternative(picture: Element) -> str:
-    alt = picture.get("alt")
-    return f"[{alt}]" if alt else ""
-
-
-def _gap(found: re.Match[str]) -> str:
+def _gap(gap: str) -> str:
     """What a reader sees of white space and breaks in a row: the strongest of them, lines at most one blank apart."""
-    gap = found.group()
     if _PARAGRAPH in gap:
         return "\n\n"
     if "\n" in gap:

@@ -9,11 +9,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_backend.core.markup import attributes, inner_text, inner_xml, own_text, parse_xml, readable_text, tag_of
+from llm_backend.core.markup import (
+    attributes,
+    inner_text,
+    inner_xml,
+    own_text,
+    parse_xml,
+    readable_text,
+    rendered,
+    tag_of,
+)
 from llm_backend.errors import LabelingError
 
 EMOJI_RTL = "שלום 👩‍👩‍👧 \u200fعالم"
 LONG = 200_000
+PIECES = ["<p>", "</p>", "<br>", "<b>", "</b>", " ", "\n ", "word", "é😀", "&amp;", "&nbsp;", "<td>", "<pre>", "</pre>"]
+PIECES += [
+    "<style>x</style>",
+    "<script>x</script>",
+    "<img alt='pic'>",
+    "<body>",
+    "<title>t</title>",
+    "<ul><li>",
+    "&#1;",
+]
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -194,6 +213,45 @@ def test_nonsense_is_refused_quickly(xml: str) -> None:
 )
 def test_html_reads_as_a_browser_shows_it(markup: str, text: str) -> None:
     assert readable_text(markup) == text
+
+
+@pytest.mark.parametrize(
+    ("markup", "held", "amid"),
+    [
+        pytest.param("  a < b & c\r\nd ", "a < b & c\nd ", "  a < b & c\nd ", id="signs that are no markup"),
+        pytest.param(" \n plain ", "plain ", " \n plain ", id="plain"),
+        pytest.param(
+            "<p>One <b>bold</b> &amp; two</p><p>Next</p>\n<p>x</p>", "One bold & twoNext\nx", None, id="blocks"
+        ),
+        pytest.param("a<br>b<br/>\nc 😀", "a\nb\n\nc 😀", None, id="a place for each br"),
+        pytest.param(" <ul>\n <li>a</li>\n</ul> ", "\n a\n ", " \n a\n ", id="white space as written"),
+        pytest.param("a<script>s</script><iframe>f</iframe><template>t</template>b", "ab", None, id="taken out"),
+        pytest.param("a<style>s</style><noscript>n</noscript>b", "asnb", None, id="held but not seen"),
+        pytest.param("a<!-- c --><![CDATA[ d ]]>b <img alt='pic'>", "ab ", None, id="no text at all"),
+        pytest.param("<pre>\n a\n  b</pre>", " a\n  b", None, id="preformatted"),
+        pytest.param("a&nbsp;&#128512;&lt;b&gt;&#13;c", "a\xa0😀<b>\nc", None, id="entities"),
+        pytest.param("<table><tr><td>a</td><td> b</td></tr></table>", "a b", None, id="cells"),
+        pytest.param(
+            "<!DOCTYPE html>\n<html>\n<head>\n<title>T</title><style>s</style>\n</head>\n"
+            "<body>\n<p>x</p>\n</body>\n</html>\n",
+            "\nx\n\n\n",
+            "\n\n\nTs\n\n\nx\n\n\n",
+            id="whole page",
+        ),
+    ],
+)
+def test_text_is_counted_as_the_editor_holds_it(markup: str, held: str, amid: str | None) -> None:
+    assert rendered(markup).held == held
+    assert rendered(markup, inline=True).held == (held if amid is None else amid)
+
+
+@given(st.text(alphabet="<>/&; \n\r\tabp😀") | st.lists(st.sampled_from(PIECES)).map("".join), st.booleans())
+def test_what_is_seen_is_held_where_it_is_said_to_be(markup: str, inline: bool) -> None:
+    page = rendered(markup, inline=inline)
+    assert len(page.offsets) == len(page.text)
+    places = [(sign, at) for sign, at in zip(page.text, page.offsets, strict=True) if at >= 0]
+    assert [at for _, at in places] == sorted(at for _, at in places)
+    assert all(page.held[at] == sign or (page.held[at].isspace() and sign.isspace()) for sign, at in places)
 
 
 def test_deep_nesting_loses_no_text() -> None:
