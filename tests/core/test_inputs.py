@@ -387,8 +387,22 @@ def test_base64_is_held_byte_by_byte_unless_it_is_said_to_be_unicode(
     assert (seen.text, seen.shown) == (text, shown)
 
 
-def test_only_a_text_says_what_the_editor_holds() -> None:
-    assert [see(tag, "words").shown for tag in sorted(READABLE - {"Header", "Text"})] == [""] * (len(READABLE) - 2)
+def test_a_page_is_held_as_its_text_nodes() -> None:
+    seen = see("HyperText", " <p>One <b>two</b></p><p>three</p>")
+    assert (seen.text, seen.shown) == ("One two\n\nthree", "One twothree")
+    assert list(seen.offsets) == [0, 1, 2, 3, 4, 5, 6, -1, -1, 7, 8, 9, 10, 11]
+    assert see("HyperText", " <b>a</b>", inline="true").shown == " a"
+
+
+def test_a_dialogue_is_held_without_its_authors() -> None:
+    seen = see("Paragraphs", [{"author": "A", "text": "Hi 😀"}, {"text": "Yes\nno"}, "?"])
+    assert (seen.text, seen.shown) == ("A: Hi 😀\nYes\nno\n?", "Hi 😀\nYes\nno\n?")
+    assert list(seen.offsets) == [-1, -1, -1, *range(len(seen.shown))]
+
+
+def test_of_what_has_no_text_nothing_is_held() -> None:
+    tags = READABLE - {"Header", "Text", "HyperText", "Paragraphs", "Chat"}
+    assert [see(tag, "words").shown for tag in sorted(tags)] == [""] * len(tags)
 
 
 # Chat

@@ -33,9 +33,10 @@ _HOW_FILLED = {
     "DateTime": "`only`, `format`, `min`, `max`",
     "Pairwise": "left or right; null is undecided",
     "Ranker": "all items of a `List`, best first; or sorted into `Bucket`s. Items need ids of their own",
-    "Labels": "pieces of a `Text` or `HyperText`, by quote; beside bare shapes, their labels; with `FILL_GEOMETRY=1` "
-    "stretches of an `Audio`, in seconds",
+    "Labels": "pieces of a `Text`, `HyperText` or `Paragraphs`, by quote; beside bare shapes, their labels; with "
+    "`FILL_GEOMETRY=1` stretches of an `Audio`, in seconds",
     "HyperTextLabels": "pieces of a `HyperText`, by quote",
+    "ParagraphLabels": "pieces of `Paragraphs`, by quote, within a turn or on into the next",
     "Relations": "links between the regions that were made, and their labels",
     **{
         tag: f"with `FILL_GEOMETRY=1`: {shape} of an `Image`, in percent; pages of a `valueList`"

@@ -103,7 +103,9 @@ def _span(region: Region, output: Output, inputs: Inputs) -> str:
     """Labels on a text, a stretch of a recording, or beside a shape."""
     value, seen = region.value, inputs.of(region.to_name)
     if seen is not None and seen.tag in ("Text", "HyperText"):
-        where = _piece(value, seen.text)
+        where = _piece(value, seen.shown or seen.text)
+    elif seen is not None and seen.tag == "Paragraphs":
+        return _paragraph(region, output, inputs)
     elif "start" in value:
         where = _stretch(value, lambda bound: _is_number(bound) and bound >= 0)
     elif "points" in value:

@@ -195,6 +195,8 @@ class RegionMaker(Control):
         if self.labeling:
             labelled = self.labeling.read(item.get(_LABEL, item.get(_LABELS)), inputs)
             whole = _on(whole, labelled[0])
+        if not self.place.drawn and any(replace(region, id=whole.id) == whole for region in regions):
+            raise AnswerError(f'"{self.name}" marks the same place in the same way twice: {shown(item)}.')
         made = [whole]
         for key, control in self._hung.items():
             if applies(control.output, made, self._outputs):

@@ -10,7 +10,7 @@ from llm_backend.core.inputs.series import see_series
 from llm_backend.core.inputs.tables import Shape, from_csv, table_in_words
 from llm_backend.core.inputs.values import as_held, as_text, fields_of, from_json_text, resolve
 from llm_backend.core.labeling import LabelingConfig, Source
-from llm_backend.core.markup import picture_urls, readable_text
+from llm_backend.core.markup import picture_urls, readable_text, rendered
 from llm_backend.core.wire import JSON, TaskId
 from llm_backend.errors import InputError
 
@@ -83,7 +83,8 @@ def _see_text(blank: Seen, source: Source, value: JSON, task: TaskId | None) -> 
     if source.attrs.get("encoding", "none").lower() in ("base64", "base64unicode"):
         text, shown = _from_base64(text, source)
     if source.tag == "HyperText":
-        return replace(blank, text=readable_text(text), shown="")
+        page = rendered(text, inline=source.attrs.get("inline", "").strip().lower() == "true")
+        return replace(blank, text=page.text, shown=page.held, offsets=page.offsets)
     return replace(blank, text=text, shown=shown if source.tag == "Text" else "")
 
 
@@ -107,8 +108,22 @@ def _see_paragraphs(blank: Seen, source: Source, value: JSON, task: TaskId | Non
             f'<{source.tag} name="{source.name}"> shows "{text_key}" of each turn; '
             f"the task's turns have {_listed(keys)}."
         )
-    text = "\n".join(f"{turn.author}: {turn.text}" if turn.author else turn.text for turn in turns)
-    return replace(blank, text=text, utterances=turns)
+    return replace(_dialogue(blank, turns), utterances=turns)
+
+
+def _dialogue(blank: Seen, turns: Sequence[Utterance]) -> Seen:
+    """The turns in words, each after its author."""
+    told: list[str] = []
+    offsets: list[int] = []
+    start = 0
+    for turn in turns:
+        author = f"{turn.author}: " if turn.author else ""
+        told.append(author + turn.text)
+        offsets += [-1] * len(author)
+        offsets += range(start, start + len(turn.text) + 1)  # and the end of the line
+        start += len(turn.text) + 1
+    said = "\n".join(turn.text for turn in turns)
+    return replace(blank, text="\n".join(told), shown=said, offsets=tuple(offsets[:-1]))
 
 
 def _content(value: JSON) -> str:

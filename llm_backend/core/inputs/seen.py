@@ -58,7 +58,10 @@ class Seen:
         fields: The top-level keys of the task's data that it shows.
         whole: The one key that it shows all of; "" where it shows a part of a value, or more than a value.
         text: All of it in words; "" for a picture.
-        shown: The text of a Text exactly as the editor holds it, in whose characters it counts; "" for other tags.
+        shown: The text of a Text, a HyperText or a dialogue exactly as the editor holds it, in whose characters places
+            in it are counted (of a dialogue: what is said, each turn on lines of its own); "" for other tags.
+        offsets: For each character of `text` where it stands in `shown`, -1 for one that does not stand there; empty
+            where they do not go by characters.
         times: All moments of a time series, in order, as its data spells them.
         media: What is still to be fetched.
         parts: What was fetched and is no text.
@@ -78,6 +81,7 @@ class Seen:
     missing: str = ""
     whole: str = ""
     shown: str = ""
+    offsets: Sequence[int] = ()
     times: tuple[JSON, ...] = ()
     unread: Source | None = None
     attrs: Mapping[str, str] = field(default_factory=dict)

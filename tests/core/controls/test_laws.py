@@ -20,6 +20,7 @@ from tests.support.validator import complaints, templates
 
 OBJECTS = (
     '<Text name="text" value="$text"/><Text name="second" value="$text"/><List name="list" value="$items"/>'
+    '<HyperText name="html" value="$html"/><Paragraphs name="talk" value="$talk"/>'
     '<Image name="pages" valueList="$pages"/><Image name="image" value="$image"/>'
     '<Audio name="sound" value="$sound"/><Video name="film" value="$film" frameRate="25.0"/>'
     '<TimeSeries name="counted" value="$series"><Channel column="a"/></TimeSeries>'
@@ -29,6 +30,8 @@ OBJECTS = (
 )
 DATA = {
     "text": "Some words.",
+    "html": "<p>a <b>bold 👍</b></p> <p>Next line<br/>b</p>",
+    "talk": [{"author": "Ann", "text": "👍 Ann?"}, {"author": "Bob", "text": "yes yes."}],
     "options": [{"value": "Drei", "alias": "3"}, {"value": "Vier 🚀"}],
     "pages": ["https://a/1.png", "", "https://a/2.png"],
     "image": "https://a/3.png",
@@ -108,6 +111,21 @@ CANONICAL: dict[str, list[JSON]] = {
     f'<Labels name="c" toName="text">{LABELS}</Labels>': [
         [{"quote": "words", "before": "", "label": "A"}, {"quote": "Some words", "before": "", "label": "B"}],
     ],
+    f'<HyperTextLabels name="c" toName="html">{LABELS}</HyperTextLabels>': [
+        [
+            {"quote": "bold 👍\n\nNext", "before": "", "label": "A"},
+            {"quote": "b", "before": "a bold 👍\n\nNext line\n", "label": "B"},
+        ],
+    ],
+    f'<Labels name="c" toName="html">{LABELS}</Labels>': [[{"quote": "line\nb", "before": "", "label": "A"}]],
+    f'<ParagraphLabels name="c" toName="talk">{LABELS}</ParagraphLabels>': [
+        [
+            {"quote": "👍 Ann", "before": "", "label": "A"},
+            {"quote": "yes", "before": "Ann: 👍 Ann?\nBob: ", "label": "B"},
+        ],
+        [{"quote": "Ann?\nBob: yes", "before": "", "label": "B"}],
+    ],
+    f'<Labels name="c" toName="talk">{LABELS}</Labels>': [[{"quote": "yes.", "before": "", "label": "A"}]],
     '<Labels name="c" toName="text" choice="multiple" value="$options"/>': [
         [{"quote": "Some", "before": "", "labels": ["Vier 🚀", "Drei"]}],
     ],
