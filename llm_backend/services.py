@@ -20,7 +20,7 @@ from llm_backend.adapters.runs.rq import Headcount, Hearing, Pace, RqEngine, RqW
 from llm_backend.adapters.store import Store
 from llm_backend.adapters.store.redis import RedisStore
 from llm_backend.adapters.store.sqlite import SqliteStore
-from llm_backend.backend import Asker, Backend, Projects, Watch
+from llm_backend.backend import Asker, Backend, Pools, Projects, Watch
 from llm_backend.backend.pushing import Pushing, Targets
 from llm_backend.core.chat import LLM
 from llm_backend.core.overrides import ProviderOverride
@@ -184,10 +184,11 @@ def open_services(
         engine = RqEngine(settings.redis_url, store, _pace(settings))
     targets = Targets(store, asking.host, settings.media_hosts)
     pushing = Pushing(store, targets)
-    backend = Backend(settings, store, connections, asking.projects, engine, pushing, asking.media.fetch, counts)
+    projects, fetch, pools = asking.projects, asking.media.fetch, asking.pools
+    backend = Backend(settings, store, connections, projects, engine, pushing, fetch, pools, counts)
     loop = Loop()
     loop.run(_recover(engine, backend))
-    closing = (engine, pushing, targets, *asking.closing, *((spending,) if spending else ()))
+    closing = (backend.learning, engine, pushing, targets, *asking.closing, *((spending,) if spending else ()))
     return Services(settings, backend, store, connections, loop, closing)
 
 
@@ -231,6 +232,7 @@ class _Asking:
 
     asker: Asker
     projects: Projects
+    pools: Pools
     media: Media
     host: Host | None
 
@@ -243,7 +245,8 @@ def _open_asking(settings: Settings, store: Store, connections: Connections, cou
     host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
     media = Media(settings, host)
     projects = Projects(settings, store, connections, texts())
-    return _Asking(Asker(settings, projects, media.fetch, counts), projects, media, host)
+    pools = Pools(store)
+    return _Asking(Asker(settings, projects, media.fetch, pools, counts), projects, pools, media, host)
 
 
 def _let_go(loop: Loop, parts: Iterable[_Closing], store: Store) -> None:

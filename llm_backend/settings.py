@@ -238,6 +238,21 @@ class Settings:
     save_prompt_on_use: bool = _setting(
         "SAVE_PROMPT_ON_USE", False, _switch, "1: a prompt becomes the project's when used, not only when submitted"
     )
+    few_shot: int = _setting(
+        "FEW_SHOT", 0, _whole(0, 50), "How many of people's own answers to similar tasks go along with a question"
+    )
+    learn_every: int = _setting(
+        "LEARN_EVERY",
+        0,
+        _whole(0),
+        "Batches go by what was learned after every so many corrections; 0: only after *Start Training*",
+    )
+    blind_share: float = _setting(
+        "BLIND_SHARE",
+        0.0,
+        _number(0, 1),
+        "Share of tasks (0 to 1) whose answers are kept but not shown, so that agreement is measured without them",
+    )
     max_body_mb: float = _setting(
         "MAX_BODY_MB", 256.0, _number(0.001), "A larger request gets a 413 that names the limit"
     )
@@ -278,7 +293,6 @@ def read(environ: Mapping[str, str] | None = None, dotenv: Path | None = None, *
             faults.append(f"{name}={found}: give {reader.__doc__}.")
     if "default_prompt" in held:
         held["default_prompt"] = _prompt_or_file(held["default_prompt"], faults)
-    faults += [f"{name}: this version does not know it yet; leave it out." for name in _NOT_YET if _asks(told, name)]
     settings = Settings(**held)
     faults += _disagreements(settings)
     if asks_model:
@@ -286,14 +300,6 @@ def read(environ: Mapping[str, str] | None = None, dotenv: Path | None = None, *
     if faults:
         raise SettingsError("\n".join(faults))
     return settings
-
-
-# Settings of versions to come. Who sets one counts on it; to go on without it would be a silent failure.
-_NOT_YET = ("FEW_SHOT", "LEARN_EVERY", "BLIND_SHARE")
-
-
-def _asks(told: Mapping[str, str], name: str) -> bool:
-    return told.get(name, "0").strip().lower() not in ("0", "0.0", "false", "no", "off")
 
 
 def _told(environ: Mapping[str, str], dotenv: Path | None) -> dict[str, str]:

@@ -221,8 +221,8 @@ def test_env_example_holds_no_key() -> None:
     assert not re.search(r"(?m)^[^#]", env_example.text().replace("\n\n", "\n"))
 
 
-@pytest.mark.parametrize("name", ["FEW_SHOT", "LEARN_EVERY", "BLIND_SHARE"])
-def test_a_setting_that_would_do_nothing_is_refused_rather_than_ignored(name: str) -> None:
-    with pytest.raises(SettingsError, match=name):
-        read({"OPENAI_API_KEY": "k", name: "5"})
+@pytest.mark.parametrize(("name", "told"), [("FEW_SHOT", "51"), ("LEARN_EVERY", "-1"), ("BLIND_SHARE", "10%")])
+def test_what_is_learned_is_told_in_numbers(name: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=f'{name}="{told}": give a'):
+        read({"OPENAI_API_KEY": "k", name: told})
     read({"OPENAI_API_KEY": "k", name: "0"})

@@ -5,8 +5,6 @@ that what the host did not get is there when it asks again; and a question is as
 """
 
 import asyncio
-import hashlib
-import json
 import logging
 import time
 import uuid
@@ -15,9 +13,10 @@ from dataclasses import dataclass
 
 from llm_backend.adapters.runs import Engine, Question, Questions
 from llm_backend.adapters.store import Kept, Settled, Store
-from llm_backend.backend.projects import Bound, Projects
+from llm_backend.backend.blind import is_blind
+from llm_backend.backend.projects import Projects
 from llm_backend.backend.pushing import Pushing
-from llm_backend.core.run import PAUSED, SUPERSEDED, UNFINISHED, WAITING, Run, RunTask, Spec
+from llm_backend.core.run import PAUSED, SUPERSEDED, UNFINISHED, WAITING, Run, RunTask, Spec, digest_of
 from llm_backend.core.wire import Prediction, PredictRequest, Task, TaskId
 from llm_backend.errors import BackendError
 from llm_backend.settings import Settings
@@ -42,12 +41,14 @@ class _Known:
     Attributes:
         digests: In the request's order; None for what is no task.
         idents: The tasks' ids, in the same order.
+        blind: The tasks whose answers are kept, and handed to nobody.
     """
 
     spec: Spec
     digests: Sequence[str | None]
     idents: Sequence[TaskId | None]
     kept: dict[str, Kept]
+    blind: frozenset[str]
 
     @property
     def missing(self) -> set[str]:
@@ -56,8 +57,9 @@ class _Known:
 
     @property
     def questions(self) -> Questions:
-        """What the request wants answered."""
-        return Questions(self.spec.project, self.spec.version, tuple(filter(None, self.digests)))
+        """What the request is to be answered."""
+        wanted = tuple(digest for digest in self.digests if digest and digest not in self.blind)
+        return Questions(self.spec.project, self.spec.version, wanted)
 
     @property
     def alone(self) -> bool:
@@ -94,7 +96,7 @@ class Batch:
             if missing:
                 await self._have_asked(known, missing, request.tasks)
             del request  # the store has its tasks
-            await self._wait(known, missing, began)
+            await self._wait(known, missing - known.blind, began)
             await self._pushing.wait(known.questions, _OURS_STORED)
             predictions = await asyncio.to_thread(self._give, known, began)
         except BackendError as exc:
@@ -115,8 +117,10 @@ class Batch:
         """Go on looking for the answers of the host's batches that a process left behind, to push them."""
         for run in self._store.runs(UNFINISHED, most=1000):
             if run.spec.source == "predict":
+                project, share = run.spec.project, self._settings.blind_share
                 tasks = self._store.task_statuses(run.id, WAITING, most=run.total)
-                self._pushing.follow(run.spec.project, run.spec.version, {task.digest: task.task_id for task in tasks})
+                shown = {task.digest: task.task_id for task in tasks if not is_blind(project, task.task_id, share)}
+                self._pushing.follow(project, run.spec.version, shown)
 
     def supersede(self, project: str, version: str) -> None:
         """Begin no further calls for the host's batches that a newer version of their project has overtaken."""
@@ -128,14 +132,17 @@ class Batch:
     def _look_up(self, request: PredictRequest) -> _Known:
         """What is known of the request's tasks before a model is asked."""
         bound = self._projects.bind(request.project, request.label_config)
-        spec = _spec(bound, request.label_config)
+        spec = bound.spec(request.label_config, bound.prompt())
         digests: list[str | None] = []
         idents: list[TaskId | None] = []
         for task in request.tasks:
-            digests.append(_digest(task) if task else None)
+            digests.append(digest_of(task) if task else None)
             idents.append(task.id if task else None)
         kept = self._store.kept(spec.project, spec.version, filter(None, digests))
-        return _Known(spec, digests, idents, dict(kept))
+        share = self._settings.blind_share
+        named = zip(digests, idents, strict=True)
+        blind = frozenset(digest for digest, ident in named if digest and is_blind(spec.project, ident, share))
+        return _Known(spec, digests, idents, dict(kept), blind)
 
     async def _wait(self, known: _Known, missing: Collection[str], began: float) -> None:
         """Add what is answered before the deadline."""
@@ -205,7 +212,7 @@ class Batch:
         for digest, ident, given in zip(known.digests, known.idents, predictions, strict=True):
             if digest and given:
                 handed.append((Question(spec.project, spec.version, digest), ident))
-            elif digest and digest not in answered:
+            elif digest and digest not in answered and digest not in known.blind:
                 left[digest] = ident
         if handed:
             self._pushing.handed(handed)
@@ -218,7 +225,9 @@ class Batch:
     def _give(self, known: _Known, began: float) -> list[Prediction | None]:
         """Hand predictions over, but for those that another request which waited for them was given."""
         spec = known.spec
-        answered = [digest for digest, kept in known.kept.items() if kept.prediction is not None]
+        answered = [
+            digest for digest, kept in known.kept.items() if kept.prediction is not None and digest not in known.blind
+        ]
         mine = self._store.give(spec.project, spec.version, answered, began)
         return [
             _prediction(known.kept[digest], spec.version) if digest and digest in mine else None
@@ -228,14 +237,3 @@ class Batch:
 
 def _prediction(kept: Kept, version: str) -> Prediction:
     return Prediction.from_json({**(kept.prediction or {}), "model_version": version})
-
-
-def _spec(bound: Bound, label_config: str) -> Spec:
-    prompt = bound.prompt()
-    version = bound.plan.version(prompt, bound.llm.model)
-    return Spec(bound.key, version, label_config, prompt, bound.plan.parameters)
-
-
-def _digest(task: Task) -> str:
-    told = json.dumps([task.id, task.data], sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()

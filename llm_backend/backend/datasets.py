@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.store import Kept, Settled, Store
-from llm_backend.backend.projects import Bound, Projects
+from llm_backend.backend.projects import Projects
 from llm_backend.core.chat import Usage
 from llm_backend.core.inputs import fields_of
 from llm_backend.core.predictor import Plan
@@ -88,7 +88,7 @@ class Datasets:
         bound = self._projects.bind(PROJECT, label_config)
         if not bound.plan.controls:
             raise LabelingError("The labeling config is empty: there is nothing to fill.")
-        spec = _spec(bound, label_config, prompt)
+        spec = bound.spec(label_config, bound.prompt((prompt, "annotator")), "label")
         return Dataset(spec, bound.plan, self._store, self._engine, self._clock, part)
 
 
@@ -224,12 +224,6 @@ class Dataset:
             while found := self._store.task_statuses(run_id, _FAILED, _PAGE, after):
                 after = found[-1].place
                 self._reasons.update((one.digest, sentences.setdefault(one.reason, one.reason)) for one in found)
-
-
-def _spec(bound: Bound, label_config: str, prompt: str | None) -> Spec:
-    chosen = bound.prompt((prompt, "annotator"))
-    version = bound.plan.version(chosen, bound.llm.model)
-    return Spec(bound.key, version, label_config, chosen, bound.plan.parameters, "label")
 
 
 def _shows(value: str, columns: Collection[str]) -> bool:

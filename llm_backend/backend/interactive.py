@@ -8,10 +8,11 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from llm_backend.adapters.store import Store
+from llm_backend.backend.lessons import Pools
 from llm_backend.backend.projects import Bound, Projects
 from llm_backend.backend.watching import Watch, watched
 from llm_backend.core.inputs import Fetch
@@ -19,25 +20,39 @@ from llm_backend.core.labeling import Output
 from llm_backend.core.notices import NOTICE_PREFIX, own_words
 from llm_backend.core.predictor import Outcome, Plan, predict
 from llm_backend.core.prompts import Prompt, entries_of, prompt_in
-from llm_backend.core.wire import Prediction, PredictRequest, Region, Task, marked
+from llm_backend.core.wire import Prediction, PredictRequest, Region, Task, TaskId, marked
 from llm_backend.errors import BackendError
 from llm_backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _LATE_ANSWERS = 256
+Note = Callable[[str, TaskId | None, tuple[Region, ...]], None]
 
 
 class Interactive:
     """Answers the calls that an annotator's editor makes."""
 
     def __init__(
-        self, settings: Settings, store: Store, projects: Projects, fetch: Fetch, watch: Watch | None = None
+        self,
+        settings: Settings,
+        store: Store,
+        projects: Projects,
+        fetch: Fetch,
+        pools: Pools,
+        note: Note,
+        watch: Watch | None = None,
     ) -> None:
+        """
+        Args:
+            note: Told what the editor is given for a task.
+        """
         self._settings = settings
         self._store = store
         self._projects = projects
         self._fetch = fetch
+        self._pools = pools
+        self._note = note
         self._watch = watch
         self._late: OrderedDict[str, asyncio.Task[Outcome]] = OrderedDict()
 
@@ -69,6 +84,7 @@ class Interactive:
             log.warning("interactive project=%s task=%s: %s", bound.key, task.id, exc.logged)
             return _notice(plan, exc.sentence, held)
         made = _for_editor(plan, outcome.regions, context)
+        self._note(bound.key, task.id, made)
         if not made and not outcome.faults:
             return _notice(plan, "The model answered that nothing applies.", held)
         if outcome.faults:
@@ -90,9 +106,16 @@ class Interactive:
         raise _NotYet(self._settings.interactive_timeout)
 
     async def _predict(self, bound: Bound, task: Task, prompt: Prompt, held: Sequence[Region]) -> Outcome:
-        patience = self._settings.interactive_timeout
         asking = predict(
-            bound.plan, task, prompt, bound.llm, self._fetch, lane="interactive", patience=patience, held=held
+            bound.plan,
+            task,
+            prompt,
+            bound.llm,
+            self._fetch,
+            lane="interactive",
+            patience=self._settings.interactive_timeout,
+            held=held,
+            lessons=await self._pools.live(bound),
         )
         return await watched(asking, self._watch, "interactive", bound.plan.parameters.model or bound.llm.model)
 
@@ -172,7 +195,7 @@ def _response_box(plan: Plan) -> Output | None:
 def _identity(bound: Bound, task: Task, prompt: Prompt, held: Sequence[Region]) -> str:
     told = (
         bound.key,
-        bound.plan.version(prompt, bound.llm.model),
+        bound.plan.version(prompt, bound.llm.model, bound.learned.stamp),
         task.id,
         task.data,
         sorted(r.from_name for r in held),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from llm_backend.adapters.store import Project, Store
+from llm_backend.backend.learning import Learning, Lore
 from llm_backend.core.overrides import Overrides
 from llm_backend.core.run import UNFINISHED
 from llm_backend.errors import RequestError, UnknownProject
@@ -19,6 +20,8 @@ class KnownProject:
         origin: `manager` (extra parameters), `pinned`, `submitted`, `used`, `default` (DEFAULT_PROMPT) or `config`.
         version: What /setup answered last, if this process heard it.
         updated: Seconds since 1970.
+        label_config: What /setup told last.
+        lore: What it has learned.
     """
 
     key: str
@@ -27,13 +30,16 @@ class KnownProject:
     version: str
     hostname: str
     updated: float
+    label_config: str
+    lore: Lore
 
 
 class KnownProjects:
     """The projects, as a person sees and steers them."""
 
-    def __init__(self, store: Store, default_prompt: str, versions: dict[str, str]) -> None:
+    def __init__(self, store: Store, learning: Learning, default_prompt: str, versions: dict[str, str]) -> None:
         self._store = store
+        self._learning = learning
         self._default = default_prompt
         self._versions = versions
 
@@ -75,6 +81,16 @@ class KnownProjects:
         self._store.reset_prompt(key)
         return self.show(key)
 
+    def publish(self, key: str) -> KnownProject:
+        """Let a project's batches go by all that it has learned by now.
+
+        Raises:
+            UnknownProject: Nothing is known of the project.
+        """
+        self.show(key)
+        self._learning.publish(key)
+        return self.show(key)
+
     def forget(self, key: str) -> None:
         """Remove a project and all its texts, answers and runs.
 
@@ -86,12 +102,22 @@ class KnownProjects:
             if run.spec.project == key:
                 self._store.set_run_state(run.id, "cancelled", FORGOTTEN, only=UNFINISHED)
         self._store.forget(key)
+        self._learning.forget(key)
         self._versions.pop(key, None)
 
     def _seen(self, project: Project) -> KnownProject:
         prompt, origin = self._in_force(project)
         version = self._versions.get(project.key, "")
-        return KnownProject(project.key, prompt, origin, version, project.hostname, project.updated)
+        return KnownProject(
+            key=project.key,
+            prompt=prompt,
+            origin=origin,
+            version=version,
+            hostname=project.hostname,
+            updated=project.updated,
+            label_config=project.label_config,
+            lore=self._learning.lore(project.key),
+        )
 
     def _in_force(self, project: Project) -> tuple[str, str]:
         try:

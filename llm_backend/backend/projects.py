@@ -7,13 +7,13 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from llm_backend.adapters.store import Project, Store
+from llm_backend.adapters.store import Learned, Project, Store
 from llm_backend.core.chat import LLM
 from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.core.overrides import Overrides, ProviderOverride
 from llm_backend.core.predictor import Parameters, Plan, make_plan
 from llm_backend.core.prompts import Origin, Prompt, Template, Texts, choose
-from llm_backend.core.run import Spec
+from llm_backend.core.run import Source, Spec
 from llm_backend.settings import Settings
 
 V = TypeVar("V")
@@ -32,7 +32,11 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A project as one request meets it."""
+    """A project as one request meets it.
+
+    Attributes:
+        learned: What it has learned; looked up only where examples go along.
+    """
 
     key: str
     plan: Plan
@@ -40,6 +44,7 @@ class Bound:
     overrides: Overrides
     project: Project
     default_prompt: str
+    learned: Learned
 
     def prompt(self, *annotators: tuple[str | None, Origin]) -> Prompt:
         """The prompt that applies: the annotator's, the manager's, the saved one, the default, the config's own."""
@@ -53,7 +58,15 @@ class Bound:
     @property
     def version(self) -> str:
         """The `model_version` of batches: what /setup answers at this moment."""
-        return self.plan.version(self.prompt(), self.llm.model)
+        return self._version(self.prompt())
+
+    def spec(self, label_config: str, prompt: Prompt, source: Source = "predict") -> Spec:
+        """What rebuilds a run of this project, wherever it is worked on."""
+        publication = self.learned.publication
+        return Spec(self.key, self._version(prompt), label_config, prompt, self.plan.parameters, source, publication)
+
+    def _version(self, prompt: Prompt) -> str:
+        return self.plan.version(prompt, self.llm.model, self.learned.publication)
 
 
 class Projects:
@@ -87,7 +100,9 @@ class Projects:
         project = self._store.project(key)
         overrides = Overrides.from_json(project.extra_params)
         plan = self._plan(label_config, self._parameters(overrides))
-        return Bound(key, plan, self._models.llm(overrides.provider), overrides, project, self._settings.default_prompt)
+        learned = self._store.learned(key) if plan.parameters.few_shot else Learned()
+        llm, default = self._models.llm(overrides.provider), self._settings.default_prompt
+        return Bound(key, plan, llm, overrides, project, default, learned)
 
     def rebuild(self, spec: Spec) -> tuple[Plan, LLM]:
         """The plan and the model of a run, with the provider that the project has now, or had a moment ago."""
@@ -114,6 +129,7 @@ class Projects:
             temperature=settings.temperature if overrides.temperature is None else overrides.temperature,
             num_responses=overrides.num_responses or settings.num_responses,
             fill_geometry=settings.fill_geometry if overrides.fill_geometry is None else overrides.fill_geometry,
+            few_shot=settings.few_shot if overrides.few_shot is None else overrides.few_shot,
         )
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from llm_backend.adapters.store import Kept, Settled
+from llm_backend.backend.lessons import Pools
 from llm_backend.backend.projects import Projects
 from llm_backend.backend.watching import Watch, watched
 from llm_backend.core.chat import Usage
@@ -26,12 +27,14 @@ class Asker:
         settings: Settings,
         projects: Projects,
         fetch: Fetch,
+        pools: Pools,
         watch: Watch | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._projects = projects
         self._fetch = fetch
+        self._pools = pools
         self._watch = watch
         self._clock = clock
 
@@ -56,8 +59,15 @@ class Asker:
 
     async def _outcome(self, spec: Spec, run_task: RunTask) -> Outcome:
         plan, llm = self._projects.rebuild(spec)
-        patience = self._settings.task_deadline
         asking = predict(
-            plan, run_task.task, spec.prompt, llm, self._fetch, lane="batch", patience=patience, group=spec.project
+            plan,
+            run_task.task,
+            spec.prompt,
+            llm,
+            self._fetch,
+            lane="batch",
+            patience=self._settings.task_deadline,
+            group=spec.project,
+            lessons=await self._pools.published(spec, plan, llm.model),
         )
         return await watched(asking, self._watch, "batch", spec.parameters.model or llm.model)

@@ -39,6 +39,7 @@ class Overrides:
     temperature: float | None = None
     num_responses: int | None = None
     fill_geometry: bool | None = None
+    few_shot: int | None = None
     provider: ProviderOverride | None = None
     unknown: tuple[str, ...] = ()
 
@@ -60,6 +61,7 @@ class Overrides:
             temperature=_read(raw, "temperature", _temperature, "a number from 0 to 2"),
             num_responses=_read(raw, "num_responses", _count, "a whole number from 1 to 20"),
             fill_geometry=_read(raw, "fill_geometry", _switch, "true or false"),
+            few_shot=_read(raw, "few_shot", _examples, "a whole number from 0 to 50"),
             provider=_read(raw, "provider", _provider, _PROVIDER_SHAPE),
             unknown=unknown,
         )
@@ -101,6 +103,12 @@ def _temperature(value: JSON) -> float:
 
 def _count(value: JSON) -> int:
     if type(value) is not int or not 1 <= value <= 20:
+        raise ValueError
+    return value
+
+
+def _examples(value: JSON) -> int:
+    if type(value) is not int or not 0 <= value <= 50:
         raise ValueError
     return value
 

@@ -1,5 +1,7 @@
 """What is a run? Many tasks asked with one plan, its progress, and what became of each task."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Literal, get_args
@@ -26,6 +28,7 @@ class Spec:
 
     Attributes:
         version: The `model_version` that the run was made with, and keeps.
+        publication: Names the human answers that go along with its questions; "" where none do.
         source: `predict` for the host's batches, which a newer version supersedes; `label` for a dataset's own run.
     """
 
@@ -35,6 +38,7 @@ class Spec:
     prompt: Prompt
     parameters: Parameters
     source: Source = "predict"
+    publication: str = ""
 
     def to_json(self) -> dict[str, JSON]:
         return {
@@ -44,6 +48,7 @@ class Spec:
             "prompt": [self.prompt.text, self.prompt.origin],
             "parameters": list(astuple(self.parameters)),
             "source": self.source,
+            "publication": self.publication,
         }
 
     @classmethod
@@ -55,6 +60,7 @@ class Spec:
             Prompt(*raw["prompt"]),
             Parameters(*raw["parameters"]),
             raw["source"],
+            raw.get("publication", ""),  # specs of before there were any
         )
 
 
@@ -64,6 +70,12 @@ class RunTask:
 
     digest: str
     task: Task
+
+
+def digest_of(task: Task) -> str:
+    """Stands for a task's id and data."""
+    told = json.dumps([task.id, task.data], sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,6 +263,7 @@ class WebhookEvent:
 
     Attributes:
         tasks: Those that the annotations are of, as far as the payload tells their data.
+        deleted: Annotations that are no more, by their ids; `deleted_tasks` the same of tasks.
     """
 
     action: str
@@ -271,14 +272,15 @@ class WebhookEvent:
     annotations: tuple[Annotation, ...] = ()
     deleted: tuple[int, ...] = ()
     tasks: tuple[Task, ...] = ()
+    deleted_tasks: tuple[int, ...] = ()
 
     @classmethod
     def from_json(cls, raw: JSON) -> "WebhookEvent":
         body = _object(raw)
         made, task = body.get("annotation"), body.get("task")
-        gone = body.get("annotations") if str(body.get("action")) == "ANNOTATIONS_DELETED" else None
+        action = str(body.get("action") or "")
         return cls(
-            action=str(body.get("action") or ""),
+            action=action,
             project=project_key(body.get("project")),
             label_config=_label_config(body.get("project")),
             annotations=tuple(
@@ -286,12 +288,9 @@ class WebhookEvent:
                 for item in (made if isinstance(made, list) else [made])
                 if isinstance(item, Mapping)
             ),
-            deleted=tuple(
-                item["id"]
-                for item in (gone if isinstance(gone, list) else [])
-                if isinstance(item, Mapping) and type(item.get("id")) is int
-            ),
+            deleted=_ids(body.get("annotations") if action == "ANNOTATIONS_DELETED" else None),
             tasks=tuple(filter(None, map(_task_or_none, task if isinstance(task, list) else [task]))),
+            deleted_tasks=_ids(body.get("tasks") if action == "TASKS_DELETED" else None),
         )
 
     def task_of(self, annotation: Annotation) -> Task | None:
@@ -299,6 +298,11 @@ class WebhookEvent:
         if annotation.task is None and len(self.tasks) == 1:
             return self.tasks[0]
         return next((task for task in self.tasks if task.id == annotation.task), None)
+
+
+def _ids(raw: JSON) -> tuple[int, ...]:
+    items = raw if isinstance(raw, list) else []
+    return tuple(item["id"] for item in items if isinstance(item, Mapping) and type(item.get("id")) is int)
 
 
 def project_key(project: JSON) -> str | None:
@@ -345,6 +349,14 @@ def extra_params(raw: JSON) -> Mapping[str, JSON]:
     if not isinstance(raw, Mapping):
         raise RequestError(f"The extra parameters must be a JSON object; found {_kind(raw)}.")
     return raw
+
+
+def annotations_of(task: Mapping[str, JSON]) -> tuple[Annotation, ...]:
+    """The annotations that an exported task holds."""
+    held = task.get("annotations")
+    return (
+        tuple(Annotation.from_json(one) for one in held if isinstance(one, Mapping)) if isinstance(held, list) else ()
+    )
 
 
 def answers_to_json(predictions: list[Prediction | None]) -> dict[str, JSON]:

@@ -1,13 +1,16 @@
 """How are runs and projects seen and steered over HTTP? `/jobs` and `/projects`, in JSON."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
 from flask import Blueprint, Response, jsonify, request
 
+from llm_backend.backend.blind import KeptAnswer
 from llm_backend.backend.known import KnownProject
 from llm_backend.core.run import TASK_STATES, Run, RunState, TaskState, TaskStatus
+from llm_backend.core.wire import Annotation, Task, annotations_of
 from llm_backend.errors import RequestError
 from llm_backend.services import Services
 from llm_backend.web.bodies import read_body
@@ -48,7 +51,8 @@ def steering(services: Services) -> Blueprint:
 
     @doors.get("/projects/<key>")
     def show_project(key: str) -> Response:
-        return jsonify(project_json(projects.show(key)))
+        known = projects.show(key)
+        return jsonify(**project_json(known), label_config=known.label_config)
 
     @doors.post("/projects/<key>/pin")
     def pin_prompt(key: str) -> Response:
@@ -59,6 +63,25 @@ def steering(services: Services) -> Blueprint:
     @doors.post("/projects/<key>/reset")
     def reset_prompt(key: str) -> Response:
         return jsonify(project_json(projects.reset(key)))
+
+    @doors.post("/projects/<key>/publish")
+    def publish_learned(key: str) -> Response:
+        return jsonify(project_json(projects.publish(key)))
+
+    @doors.post("/projects/<key>/corrections")
+    def import_corrections(key: str) -> Response:
+        projects.show(key)
+        taken = services.backend.learning.import_tasks(key, annotated_tasks(read_body()))
+        faults = [{"task": place, "reason": sentence} for place, sentence in taken.faults]
+        return jsonify(learned=taken.learned, accepted=taken.accepted, left=taken.left, faults=faults)
+
+    @doors.post("/projects/<key>/kept")
+    def kept_answers(key: str) -> Response:
+        known, body = projects.show(key), read_body()
+        told = body.get("version") if isinstance(body, Mapping) else None
+        version = told if isinstance(told, str) and told else known.version
+        answers = services.backend.kept.look(key, version, [task for task, _ in annotated_tasks(body)])
+        return jsonify(version=version, answers=[answer_json(answer) for answer in answers])
 
     @doors.delete("/projects/<key>")
     def forget_project(key: str) -> Response:
@@ -111,7 +134,26 @@ def project_json(project: KnownProject) -> dict[str, Any]:
         "version": project.version,
         "hostname": project.hostname,
         "updated": _iso(project.updated),
+        "learned": asdict(project.lore),
     }
+
+
+def answer_json(answer: KeptAnswer) -> dict[str, Any]:
+    """What is kept of a task, as evaluating reads it."""
+    prediction = answer.prediction.to_json() if answer.prediction else None
+    return {"prediction": prediction, "blind": answer.blind}
+
+
+def annotated_tasks(body: Any) -> list[tuple[Task, tuple[Annotation, ...]]]:
+    """The tasks of a body, each with its annotations, as Label Studio exports them.
+
+    Raises:
+        RequestError: One of them is no task, or there is no list of them.
+    """
+    raw = body.get("tasks") if isinstance(body, Mapping) else None
+    if not isinstance(raw, list):
+        raise RequestError('Send {"tasks": [...]}, tasks as Label Studio exports them.')
+    return [(Task.from_json(task), annotations_of(task)) for task in raw]
 
 
 def _iso(seconds: float) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 
 from llm_backend.adapters.store import Project
 from llm_backend.adapters.store.sqlite import SqliteStore
-from llm_backend.backend import Asker, Projects
+from llm_backend.backend import Asker, Pools, Projects
 from llm_backend.core.chat import LLM
 from llm_backend.core.overrides import ProviderOverride
 from llm_backend.core.predictor import Parameters
@@ -40,7 +40,7 @@ class Single:
 
 def test_a_store_that_is_away_fails_no_task(tmp_path: Path) -> None:
     model, store, settings = ScriptedLLM(GOOD), Away(tmp_path), Settings()
-    asker = Asker(settings, Projects(settings, store, Single(model), texts()), no_media)
+    asker = Asker(settings, Projects(settings, store, Single(model), texts()), no_media, Pools(store))
     spec = Spec("1.1", "v", CONFIG, Prompt("Go", "saved"), Parameters())
     with pytest.raises(StoreError):
         asyncio.run(asker.ask(spec, RunTask("d", Task(1, {"text": "x"}))))

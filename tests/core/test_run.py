@@ -27,3 +27,9 @@ def test_a_stored_spec_is_read(stored: JSON, parameters: Parameters) -> None:
     spec = Spec("1.1", "m-1", "<View/>", Prompt("Classify", "submitted"), parameters)
     assert Spec.from_json({**STORED, "parameters": stored}) == spec
     assert Spec.from_json(spec.to_json()) == spec
+
+
+def test_a_stored_spec_keeps_what_goes_along() -> None:
+    parameters = Parameters(few_shot=3)
+    spec = Spec("1.1", "m-1", "<View/>", Prompt("Classify", "submitted"), parameters, publication="p1")
+    assert Spec.from_json(spec.to_json()) == spec

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
+from llm_backend.adapters.store import Store
 from llm_backend.core.chat import LLM
 from llm_backend.metrics import Metrics
 from llm_backend.services import Services, open_services
@@ -26,11 +27,15 @@ GOOD = {"response": "It is sarcastic.", "sentiment": "Negative"}
 
 
 @contextmanager
-def serving(llm: LLM | None, folder: Path, **settings: Any) -> Iterator["Caller"]:
-    """A backend in `folder`, spoken to as Label Studio speaks; without `llm` it asks the provider of the settings."""
+def serving(llm: LLM | None, folder: Path, store: Store | None = None, **settings: Any) -> Iterator["Caller"]:
+    """A backend in `folder`, spoken to as Label Studio speaks; without `llm` it asks the provider of the settings.
+
+    Args:
+        store: Remembers in the place of the one that the settings name; closed in the end.
+    """
     told = replace(Settings(data_dir=str(folder), api_key="test-key"), **settings)
     metrics = Metrics()
-    services = open_services(told, llm, metrics)
+    services = open_services(told, llm, metrics, store)
     try:
         yield Caller(services, metrics)
     finally:
@@ -72,13 +77,20 @@ class Caller:
         return results
 
     def submitted(
-        self, *result: dict[str, Any], action: str = "ANNOTATION_CREATED", ident: int = 1, **more: Any
+        self, *result: dict[str, Any], action: str = "ANNOTATION_CREATED", ident: int = 1, task: Any = None, **more: Any
     ) -> None:
-        """A person's annotation, as the webhook tells of it."""
+        """A person's annotation, as the webhook tells of it.
+
+        Args:
+            task: What it is of; without, the webhook does not tell the task's data.
+        """
         created = "2026-11-20T23:32:30.227997Z"  # the whole seconds of PROJECT
         project = {"id": 1, "created_at": created, "label_config": CONFIG} | more.pop("project", {})
         annotation = {"id": ident, "was_cancelled": False, "result": list(result)} | more
-        body = {"action": action, "annotation": annotation, "project": project, "task": {"id": 1}}
+        body = {"action": action, "annotation": annotation, "project": project, "task": task or {"id": 1}}
+        self.webhook(body)
+
+    def webhook(self, body: dict[str, Any]) -> None:
         assert self.http.post("/webhook", json=body).status_code == 200
 
 
