@@ -8,6 +8,7 @@ from llm_backend import __version__
 from llm_backend.cli.check import check
 from llm_backend.cli.demo import demo
 from llm_backend.cli.health import health
+from llm_backend.cli.importing import import_
 from llm_backend.cli.jobs import jobs
 from llm_backend.cli.label import label
 from llm_backend.cli.serve import serve
@@ -54,7 +55,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, check, label, jobs, health):
+for _command in (serve, worker, demo, check, label, jobs, import_, health):
     main.add_command(_command)
 
 __all__ = ["main"]

@@ -35,9 +35,14 @@ class Server:
         # A proxy is for the way to the model, not for the way to ourselves.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def ask(self, path: str, holds: str, method: str = "GET") -> dict[str, Any]:
+    def ask(
+        self, path: str, holds: str, method: str = "GET", body: Any = None, patience: float = 0.0
+    ) -> dict[str, Any]:
         """What the server answers, an object that has a field `holds`.
 
+        Args:
+            body: Sent along as JSON, where there is one.
+            patience: Seconds to wait for an answer, where that is longer than usual.
         Raises:
             Refused: It answers with an error; the sentence is its own.
             Unreachable: There is no server, it does not answer in time, or it is another one.
@@ -45,8 +50,10 @@ class Server:
         address = f"{self._base}/{path}"
         shown = address.replace(self._settings.url_secret, "…") if self._settings.url_secret else address
         try:
-            request = urllib.request.Request(address, headers=_credentials(self._settings), method=method)
-            with self._opener.open(request, timeout=self._timeout) as answer:
+            sent = None if body is None else json.dumps(body).encode()
+            headers = _credentials(self._settings) | ({"Content-Type": "application/json"} if sent else {})
+            request = urllib.request.Request(address, sent, headers, method=method)
+            with self._opener.open(request, timeout=max(patience, self._timeout)) as answer:
                 told = json.load(answer)
         except urllib.error.HTTPError as exc:
             with exc:  # it is the answer, too

@@ -138,6 +138,22 @@ class Annotation:
             _shown(raw),
         )
 
+    def to_json(self) -> dict[str, JSON]:
+        raw: dict[str, JSON] = {
+            "id": self.id,
+            "result": [region.to_json() for region in self.result],
+            "was_cancelled": self.was_cancelled,
+            "task": self.task,
+            "completed_by": self.by,
+            "created_at": _iso(self.created),
+            "updated_at": _iso(self.updated),
+            "ground_truth": self.ground_truth,
+            "parent_prediction": self.parent_prediction,
+        }
+        if self.shown is not None:
+            raw["prediction"] = {"id": self.parent_prediction, "result": [region.to_json() for region in self.shown]}
+        return raw
+
     @property
     def from_model(self) -> bool:
         """Whether it was made from a prediction, or from what a model answered in the editor."""
@@ -396,6 +412,10 @@ def _moment(raw: JSON) -> float:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except OverflowError:
         return 0.0
+
+
+def _iso(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds else None
 
 
 def _shown(raw: Mapping[str, JSON]) -> tuple[Region, ...] | None:

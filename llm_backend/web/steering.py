@@ -52,7 +52,9 @@ def steering(services: Services) -> Blueprint:
     @doors.get("/projects/<key>")
     def show_project(key: str) -> Response:
         known = projects.show(key)
-        return jsonify(**project_json(known), label_config=known.label_config)
+        return jsonify(
+            **project_json(known), label_config=known.label_config, prompt_prefix=services.settings.prompt_prefix
+        )
 
     @doors.post("/projects/<key>/pin")
     def pin_prompt(key: str) -> Response:

@@ -304,7 +304,12 @@ def test_deleted_annotations_are_told_by_id() -> None:
     assert (event.project, event.deleted, event.annotations) == (PROJECT, (10, 11), ())
 
 
-@pytest.mark.parametrize("action", ["tasks_deleted", "project_updated", "start_training"])
+def test_deleted_tasks_are_told_by_their_ids() -> None:
+    event = WebhookEvent.from_json(sent("webhook_tasks_deleted"))
+    assert event == WebhookEvent("TASKS_DELETED", PROJECT, "<View/>", deleted_tasks=(41, 42))
+
+
+@pytest.mark.parametrize("action", ["project_updated", "start_training"])
 def test_other_events_carry_their_action_and_project_alone(action: str) -> None:
     event = WebhookEvent.from_json(sent(f"webhook_{action}"))
     assert event == WebhookEvent(action.upper(), PROJECT, "<View/>")

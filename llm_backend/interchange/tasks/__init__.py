@@ -3,7 +3,7 @@
 A file is read row by row and written row by row: of a large one, no more than a few rows are held at a time.
 """
 
-from llm_backend.interchange.tasks.reading import Survey, is_table, rows, survey
+from llm_backend.interchange.tasks.reading import Survey, entries, is_table, opened, rows, survey
 from llm_backend.interchange.tasks.row import Fault, Labelled, Row
 from llm_backend.interchange.tasks.writing import Form, require_writable, write
 
@@ -13,7 +13,9 @@ __all__ = [
     "Labelled",
     "Row",
     "Survey",
+    "entries",
     "is_table",
+    "opened",
     "require_writable",
     "rows",
     "survey",

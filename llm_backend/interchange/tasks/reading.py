@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -45,7 +46,7 @@ def survey(file: Path) -> Survey:
     """
     found = Survey()
     columns: dict[str, None] = {}
-    for entry in _entries(file):
+    for entry in entries(file):
         if isinstance(entry, Fault):
             found.skipped += 1
             if len(found.faults) < _FAULTS_TOLD:
@@ -66,7 +67,7 @@ def rows(file: Path) -> Iterator[Row]:
     Raises:
         RequestError: The file cannot be read.
     """
-    return (entry for entry in _entries(file) if isinstance(entry, Row))
+    return (entry for entry in entries(file) if isinstance(entry, Row))
 
 
 def is_table(file: Path) -> bool:
@@ -74,10 +75,26 @@ def is_table(file: Path) -> bool:
     return _reader(file) is _table
 
 
-def _entries(file: Path) -> Entries:
+def entries(file: Path) -> Entries:
+    """The rows of a dataset, and in their places the faults of those that cannot be used.
+
+    Raises:
+        RequestError: The file cannot be read.
+    """
+    with opened(file, newline="" if is_table(file) else None) as stream:
+        yield from _reader(file)(file, stream)
+
+
+@contextmanager
+def opened(file: Path, newline: str | None = None) -> Iterator[IO[str]]:
+    """A file of UTF-8 text, opened to be read.
+
+    Raises:
+        RequestError: It cannot be read.
+    """
     try:
-        with open(file, encoding="utf-8-sig", newline="" if is_table(file) else None) as stream:
-            yield from _reader(file)(file, stream)
+        with open(file, encoding="utf-8-sig", newline=newline) as stream:
+            yield stream
     except UnicodeDecodeError as exc:
         raise RequestError(_not_utf8(file, exc)) from exc
     except OSError as exc:

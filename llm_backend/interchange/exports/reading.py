@@ -1,0 +1,84 @@
+"""How is an export read, task by task? Of a large one, no more than one task is held at a time."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from llm_backend.core.labeling import LabelingConfig
+from llm_backend.core.wire import JSON, Prediction, Task, annotations_of
+from llm_backend.errors import RequestError
+from llm_backend.interchange.exports.flat import OWN, of_row, parsed
+from llm_backend.interchange.exports.task import ExportedTask
+from llm_backend.interchange.tasks import Fault, Row, entries, is_table, opened
+from llm_backend.interchange.tasks.json_list import JsonList
+
+Exported = Iterator[ExportedTask | Fault]
+Config = Callable[[], LabelingConfig]
+
+
+def read_export(file: Path, config: Config | None = None) -> Exported:
+    """The tasks of an export in order, and in their places the faults of what cannot be used.
+
+    The export is raw JSON, or best as can be one that tells less: JSON_MIN, CSV, TSV.
+
+    Args:
+        config: Asked for the project's labeling config, which such a lesser export cannot be read without.
+    Raises:
+        RequestError: The file cannot be read, or a labeling config is needed.
+    """
+    if file.suffix.lower() != ".json":
+        if not is_table(file):
+            raise RequestError(f"{file}: an export's name ends in .json, .csv or .tsv.")
+        yield from (_of_cells(file, entry, config) for entry in entries(file))
+        return
+    with opened(file) as stream:
+        yield from (_entry(file, line, raw, config) for line, raw in JsonList(file, stream))
+
+
+def _of_cells(file: Path, entry: Row | Fault, config: Config | None) -> ExportedTask | Fault:
+    if isinstance(entry, Fault):
+        return entry
+    return _flat(file, entry.line, {name: parsed(cell) for name, cell in entry.task.data.items()}, config)
+
+
+def _entry(file: Path, line: int, raw: JSON, config: Config | None) -> ExportedTask | Fault:
+    if not isinstance(raw, Mapping):
+        return Fault(line, "it is no task; an export holds objects.")
+    if isinstance(raw.get("data"), Mapping):
+        return _raw(line, raw)
+    if not set(OWN) & set(raw):
+        return Fault(line, 'it is no exported task: it has neither "data" nor an "annotation_id".')
+    return _flat(file, line, raw, config)
+
+
+def _raw(line: int, raw: Mapping[str, JSON]) -> ExportedTask | Fault:
+    if not raw["data"]:
+        return Fault(line, 'its "data" is empty.')
+    task, told = Task.from_json(raw), raw.get("predictions")
+    whole = [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
+    by_id = {one.get("id"): Prediction.from_json(one) for one in whole}
+    project = raw.get("project")
+    return ExportedTask(
+        line=line,
+        id=task.id,
+        data=task.data,
+        annotations=tuple(
+            replace(made, shown=by_id[made.parent_prediction].result)
+            if made.shown is None and made.parent_prediction in by_id and made.parent_prediction is not None
+            else made
+            for made in annotations_of(raw)
+        ),
+        predictions=tuple(map(Prediction.from_json, whole)),
+        bare=len(told) - len(whole) if isinstance(told, list) else 0,
+        project=project if type(project) is int else None,
+    )
+
+
+def _flat(file: Path, line: int, row: Mapping[str, JSON], config: Config | None) -> ExportedTask | Fault:
+    if config is None:
+        raise RequestError(
+            f"{file} holds a row for each annotation (JSON_MIN, CSV or TSV), which cannot be read without the labeling "
+            'config of the project. Export it as "JSON".'
+        )
+    task = of_row(line, row, config())
+    return task if task.data else Fault(line, "it has no field of a task.")

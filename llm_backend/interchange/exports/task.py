@@ -1,0 +1,34 @@
+"""What is an exported task?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llm_backend.core.wire import JSON, Annotation, Prediction, Task, TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedTask:
+    """A task with what people and models made of it.
+
+    Attributes:
+        line: Where it begins in the file, counted from 1.
+        predictions: Those that the export holds whole.
+        bare: How many it tells by nothing but their ids.
+        project: Its project's number, where the export tells.
+    """
+
+    line: int
+    id: TaskId | None
+    data: Mapping[str, JSON]
+    annotations: tuple[Annotation, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
+    bare: int = 0
+    project: int | None = None
+
+    @property
+    def task(self) -> Task:
+        return Task(self.id, self.data)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The task with its annotations, as the server takes them in."""
+        return {"id": self.id, "data": self.data, "annotations": [made.to_json() for made in self.annotations]}

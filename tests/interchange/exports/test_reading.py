@@ -1,0 +1,190 @@
+"""What is read out of Label Studio's exports, whatever their form."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_backend.core.corrections import answers_of
+from llm_backend.core.inputs import read
+from llm_backend.core.labeling import LabelingConfig, parse
+from llm_backend.core.predictor import Parameters, make_plan
+from llm_backend.core.prompts import Template
+from llm_backend.core.wire import Annotation, Region
+from llm_backend.errors import RequestError
+from llm_backend.interchange.exports import ExportedTask, read_export
+from llm_backend.interchange.tasks import Fault
+from llm_backend.services import texts
+
+CONFIG = """
+<View>
+  <Text name="text" value="$text"/><Text name="other" value="$other"/>
+  <TextArea name="prompt" toName="text"/>
+  <TextArea name="response" toName="text"/>
+  <Choices name="tone" toName="text"><Choice value="good"/><Choice value="bad"/></Choices>
+  <Choices name="topics" toName="text" choice="multiple"><Choice value="a"/><Choice value="b"/></Choices>
+  <Rating name="stars" toName="text"/><Number name="count" toName="text"/>
+  <Taxonomy name="tax" toName="text"><Choice value="x"><Choice value="y"/></Choice></Taxonomy>
+  <Pairwise name="better" toName="text,other"/>
+  <Labels name="ner" toName="text"><Label value="City"/></Labels>
+</View>"""
+
+
+def config() -> LabelingConfig:
+    return parse(CONFIG, "prompt")
+
+
+def written(folder: Path, content: Any, name: str = "export.json") -> Path:
+    file = folder / name
+    file.write_text(content if isinstance(content, str) else json.dumps(content, indent=1), encoding="utf-8")
+    return file
+
+
+def tasks(file: Path) -> list[ExportedTask]:
+    found = list(read_export(file, config))
+    assert not [entry for entry in found if isinstance(entry, Fault)]
+    return [entry for entry in found if isinstance(entry, ExportedTask)]
+
+
+def chosen(label: str) -> dict[str, Any]:
+    return {"from_name": "tone", "to_name": "text", "type": "choices", "value": {"choices": [label]}}
+
+
+RAW = {
+    "id": 5,
+    "data": {"text": "Paris"},
+    "project": 3,
+    "annotations": [
+        {
+            "id": 8,
+            "completed_by": {"id": 2, "email": "a@b.c"},
+            "result": [chosen("bad")],
+            "was_cancelled": True,
+            "ground_truth": True,
+            "created_at": "2026-11-20T23:32:36Z",
+            "updated_at": "2026-11-20T23:32:37Z",
+            "task": 5,
+            "parent_prediction": 30,
+        }
+    ],
+    "predictions": [{"id": 30, "result": [chosen("good")], "model_version": "m-1", "score": 0.5}, 31],
+}
+
+
+def test_raw_json_is_read_with_whole_predictions_and_bare_ids(tmp_path: Path) -> None:
+    (found,) = tasks(written(tmp_path, [RAW]))
+    assert (found.line, found.id, found.data, found.project, found.bare) == (2, 5, {"text": "Paris"}, 3, 1)
+    (made,), (prediction,) = found.annotations, found.predictions
+    assert (made.id, made.by, made.task, made.was_cancelled, made.ground_truth) == (8, "2", 5, True, True)
+    assert (made.created, made.updated, made.parent_prediction) == (1795217556.0, 1795217557.0, 30)
+    assert (prediction.model_version, prediction.score) == ("m-1", 0.5)
+    assert made.shown == prediction.result == (Region.from_json(chosen("good")),)
+
+
+def test_what_is_sent_to_the_server_is_read_there_as_it_was(tmp_path: Path) -> None:
+    (found,) = tasks(written(tmp_path, [RAW]))
+    sent = json.loads(json.dumps(found.to_json()))
+    assert tuple(map(Annotation.from_json, sent["annotations"])) == found.annotations
+    assert (sent["id"], sent["data"]) == (found.id, found.data)
+
+
+# As Label Studio 1.23.2 writes them.
+MIN = {
+    "id": 5,
+    "annotator": 2,
+    "annotation_id": 8,
+    "lead_time": 1.5,
+    "created_at": "2026-11-20T23:32:36Z",
+    "updated_at": "2026-11-20T23:32:37Z",
+    "text": "Off to Paris",
+    "other": "Rome",
+    "prompt": "Classify",
+    "response": {"text": ["one", "two"]},
+    "tone": "bad",
+    "topics": {"choices": ["a", "b"]},
+    "stars": [{"rating": 4}],
+    "count": [{"number": 3}],
+    "tax": [{"taxonomy": [["x", "y"]]}],
+    "better": [{"selected": "left"}],
+    "ner": [{"start": 7, "end": 12, "text": "Paris", "labels": ["City"]}],
+}
+ANSWERS = {
+    "response": ["one", "two"],
+    "tone": "bad",
+    "topics": ["a", "b"],
+    "stars": 4,
+    "count": 3,
+    "tax": ["x / y"],
+    "better": "left",
+}
+
+
+def answers(found: ExportedTask) -> dict[str, Any]:
+    plan = make_plan(config(), texts(), Template(), Parameters())
+    told = answers_of(plan, read(plan.config, found.data), found.annotations[0].result)
+    (city,) = told.pop("ner")
+    assert (city["quote"], city["label"]) == ("Paris", "City")
+    tax = told.pop("tax")
+    assert "x" in str(tax)
+    assert "y" in str(tax)
+    return told
+
+
+def table(folder: Path, rows: list[dict[str, Any]], name: str, delimiter: str) -> Path:
+    file = folder / name
+    with open(file, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), delimiter=delimiter)
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: json.dumps(v) if isinstance(v, dict | list) else v for k, v in row.items()})
+    return file
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "tsv"])
+def test_a_flat_export_says_the_same_through_the_labeling_config(tmp_path: Path, form: str) -> None:
+    nobody = {**dict.fromkeys(MIN), "id": 6, "text": "Nobody was here", "other": "x"}
+    if form == "json":
+        file = written(tmp_path, [MIN, nobody])
+    else:
+        file = table(tmp_path, [MIN, nobody], f"export.{form}", "," if form == "csv" else "\t")
+    found, untouched = tasks(file)
+    assert (found.id, found.data) == (5, {"text": "Off to Paris", "other": "Rome"})
+    (made,) = found.annotations
+    assert (made.id, made.by, made.created, made.updated) == (8, "2", 1795217556.0, 1795217557.0)
+    assert answers(found) == {name: answer for name, answer in ANSWERS.items() if name != "tax"}
+    assert (untouched.id, untouched.annotations) == (6, ())
+
+
+def test_a_flat_export_without_the_config_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match='Export it as "JSON"'):
+        list(read_export(written(tmp_path, [MIN])))
+
+
+def test_bad_entries_are_named_by_their_lines_and_spoil_no_others(tmp_path: Path) -> None:
+    file = written(tmp_path, '[\n5,\n{"data": {}},\n{"x": 1},\n{"id": 1, "data": {"text": "a"}}\n]')
+    found = list(read_export(file, config))
+    assert [(entry.line, type(entry)) for entry in found] == [(2, Fault), (3, Fault), (4, Fault), (5, ExportedTask)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("export.json", "[{", "line 1 is not JSON"),
+        ("export.jsonl", "{}", "ends in .json, .csv or .tsv"),
+        ("export.txt", "", "a dataset's name ends in"),
+        ("missing.json", None, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_a_sentence(tmp_path: Path, name: str, content: str | None, told: str) -> None:
+    file = tmp_path / name if content is None else written(tmp_path, content, name)
+    with pytest.raises(RequestError, match=told):
+        list(read_export(file, config))
+
+
+def test_odd_fields_of_an_entry_are_left_out(tmp_path: Path) -> None:
+    odd = {"id": True, "data": {"text": "a"}, "annotations": [5, {"result": 5}], "predictions": "x", "project": "p"}
+    (found,) = tasks(written(tmp_path, [odd]))
+    assert (found.id, found.predictions, found.bare, found.project) == (None, (), 0, None)
+    assert found.annotations == (Annotation(()),)
