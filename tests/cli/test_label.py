@@ -20,7 +20,8 @@ from click.testing import CliRunner, Result
 
 from llm_backend.backend.datasets import Progress
 from llm_backend.cli import main
-from llm_backend.cli.label import Job, label_dataset
+from llm_backend.cli.asking import ask_dataset
+from llm_backend.cli.label import Job
 from llm_backend.cli.label_progress import Obstacle
 from llm_backend.core.chat import LLM, Call
 from llm_backend.core.wire import Task
@@ -61,7 +62,7 @@ def numbered(count: int) -> list[str]:
 
 def labelled(llm: LLM, data: Path, output: str = "out.json", prompt: str | None = None, **more: Any) -> int:
     job = Job(data, Path("config.xml"), Path(output), prompt, more.pop("retry", False))
-    return label_dataset(replace(Settings(api_key="test-key"), **more), job, llm)
+    return ask_dataset(replace(Settings(api_key="test-key"), **more), job, llm)
 
 
 def tones(output: str = "out.json") -> list[tuple[str, str | None]]:

@@ -3,15 +3,16 @@
 A file is read row by row and written row by row: of a large one, no more than a few rows are held at a time.
 """
 
-from llm_backend.interchange.tasks.reading import Survey, entries, is_table, opened, rows, survey
+from llm_backend.interchange.tasks.reading import Shape, Survey, entries, is_table, opened, rows, survey
 from llm_backend.interchange.tasks.row import Fault, Labelled, Row
-from llm_backend.interchange.tasks.writing import Form, require_writable, write
+from llm_backend.interchange.tasks.writing import Form, require_writable, write, write_tasks
 
 __all__ = [
     "Fault",
     "Form",
     "Labelled",
     "Row",
+    "Shape",
     "Survey",
     "entries",
     "is_table",
@@ -20,4 +21,5 @@ __all__ = [
     "rows",
     "survey",
     "write",
+    "write_tasks",
 ]

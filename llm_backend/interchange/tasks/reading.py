@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from llm_backend.core.controls.base import listed
 from llm_backend.core.wire import JSON, Task
@@ -38,15 +38,21 @@ class Survey:
     ids: bool = False
 
 
-def survey(file: Path) -> Survey:
+Shape: TypeAlias = Callable[[Row], Row | Fault]
+"""Makes of a row the one that is wanted, or says why it cannot be used."""
+
+
+def survey(file: Path, shape: Shape | None = None) -> Survey:
     """Look through a dataset before anything is asked, so that what is wrong with it is told before it costs anything.
 
+    Args:
+        shape: What rows are made into; None for themselves.
     Raises:
         RequestError: It cannot be read at all, or holds no rows.
     """
     found = Survey()
     columns: dict[str, None] = {}
-    for entry in entries(file):
+    for entry in _shaped(file, shape):
         if isinstance(entry, Fault):
             found.skipped += 1
             if len(found.faults) < _FAULTS_TOLD:
@@ -61,18 +67,25 @@ def survey(file: Path) -> Survey:
     return found
 
 
-def rows(file: Path) -> Iterator[Row]:
+def rows(file: Path, shape: Shape | None = None) -> Iterator[Row]:
     """The rows of a dataset that can be used, in order, read as they are wanted.
 
+    Args:
+        shape: What rows are made into; None for themselves.
     Raises:
         RequestError: The file cannot be read.
     """
-    return (entry for entry in entries(file) if isinstance(entry, Row))
+    return (entry for entry in _shaped(file, shape) if isinstance(entry, Row))
 
 
 def is_table(file: Path) -> bool:
     """Whether a dataset has a header, which names the fields of every row."""
     return _reader(file) is _table
+
+
+def _shaped(file: Path, shape: Shape | None) -> Entries:
+    every = entries(file)
+    return (shape(entry) if isinstance(entry, Row) else entry for entry in every) if shape else every
 
 
 def entries(file: Path) -> Entries:

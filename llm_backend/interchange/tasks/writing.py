@@ -40,11 +40,26 @@ def write(file: Path, labelled: Iterable[Labelled], form: Form) -> None:
         RequestError: It cannot be written.
     """
     writer = _writer(file)
+    _whole(file, lambda stream: writer(stream, labelled, form))
+
+
+def write_tasks(file: Path, tasks: Iterable[Mapping[str, JSON]]) -> None:
+    """Write tasks to import, as a list or (.jsonl) one per line. The file is there when it is whole, as with `write`.
+
+    Raises:
+        RequestError: It cannot be written.
+    """
+    told = (json.dumps(task, ensure_ascii=False) for task in tasks)
+    in_lines = file.suffix.lower() == ".jsonl"
+    _whole(file, lambda stream: (_lines if in_lines else _list)(stream, told))
+
+
+def _whole(file: Path, fill: Callable[[IO[str]], None]) -> None:
     begun = file.with_name(f"{file.name}.part")
     try:
         try:
             with open(begun, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-                writer(stream, labelled, form)
+                fill(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(begun, file)
@@ -69,15 +84,23 @@ def require_writable(file: Path) -> None:
 
 
 def _write_list(stream: IO[str], labelled: Iterable[Labelled], form: Form) -> None:
+    _list(stream, map(_task_json, labelled))
+
+
+def _write_lines(stream: IO[str], labelled: Iterable[Labelled], form: Form) -> None:
+    _lines(stream, map(_task_json, labelled))
+
+
+def _list(stream: IO[str], told: Iterable[str]) -> None:
     separator = "["
-    for one in labelled:
-        stream.write(f"{separator}\n{_task_json(one)}")
+    for one in told:
+        stream.write(f"{separator}\n{one}")
         separator = ","
     stream.write("[]\n" if separator == "[" else "\n]\n")
 
 
-def _write_lines(stream: IO[str], labelled: Iterable[Labelled], form: Form) -> None:
-    stream.writelines(f"{_task_json(one)}\n" for one in labelled)
+def _lines(stream: IO[str], told: Iterable[str]) -> None:
+    stream.writelines(f"{one}\n" for one in told)
 
 
 def _task_json(labelled: Labelled) -> str:
