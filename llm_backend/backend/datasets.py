@@ -11,7 +11,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.store import Kept, Settled, Store
@@ -19,6 +19,7 @@ from llm_backend.backend.projects import Projects
 from llm_backend.core.chat import Usage
 from llm_backend.core.inputs import fields_of
 from llm_backend.core.predictor import Plan
+from llm_backend.core.prompts import Prompt
 from llm_backend.core.run import UNFINISHED, Run, RunTask, Spec, TaskState
 from llm_backend.core.wire import Prediction, Task
 from llm_backend.errors import LabelingError
@@ -76,19 +77,27 @@ class Datasets:
         self._engine = engine
         self._clock = clock
 
-    def open(self, label_config: str, prompt: str | None = None, part: int = PART) -> "Dataset":
+    def open(
+        self, label_config: str, prompt: str | None = None, part: int = PART, *, converse: bool = False
+    ) -> "Dataset":
         """A dataset to be labelled by this config.
 
         Args:
             prompt: What the annotator would type.
             part: Rows per run.
+            converse: Whether rows are dialogues that the model goes on with: `Parameters.converse`. The prompt is what
+                it is told beforehand then, and no other takes the place of one that is not given.
         Raises:
             LabelingError: The config cannot work, or is empty.
         """
         bound = self._projects.bind(PROJECT, label_config)
         if not bound.plan.controls:
             raise LabelingError("The labeling config is empty: there is nothing to fill.")
-        spec = bound.spec(label_config, bound.prompt((prompt, "annotator")), "label")
+        if converse:
+            parameters = replace(bound.plan.parameters, converse=True, num_responses=1)
+            bound = replace(bound, plan=replace(bound.plan, parameters=parameters))
+        chosen = Prompt(prompt or "", "annotator") if converse else bound.prompt((prompt, "annotator"))
+        spec = bound.spec(label_config, chosen, "label")
         return Dataset(spec, bound.plan, self._store, self._engine, self._clock, part)
 
 

@@ -7,6 +7,7 @@ import click
 from llm_backend import __version__
 from llm_backend.cli.check import check
 from llm_backend.cli.demo import demo
+from llm_backend.cli.gather import gather
 from llm_backend.cli.health import health
 from llm_backend.cli.importing import import_
 from llm_backend.cli.jobs import jobs
@@ -55,7 +56,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, check, label, jobs, import_, health):
+for _command in (serve, worker, demo, check, label, gather, jobs, import_, health):
     main.add_command(_command)
 
 __all__ = ["main"]

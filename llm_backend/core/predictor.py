@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 from llm_backend.core.answers import Reading
 from llm_backend.core.chat import LLM, Call, Completion, Lane, Message, TextPart, Usage
@@ -24,6 +25,11 @@ from llm_backend.errors import AnswerError, InputError, LabelingError, PromptErr
 
 # Tasks differ in how often they repeat what the config repeats; so many plans are held ready.
 _MOST_REPEATED = 64
+_ROLES: Mapping[str, Literal["system", "user", "assistant"]] = {
+    "system": "system",
+    "user": "user",
+    "assistant": "assistant",
+}
 # How often branches of a tree are asked for, one level further down each time, before all that is left is offered.
 _MOST_STAGES = 4
 
@@ -39,6 +45,8 @@ class Parameters:
         few_shot: How many human answers go along with a question.
         logprobs: Whether to ask how sure the model is of its label tokens.
         samples: How many answers are compared to see how sure it is; 0 for none.
+        converse: Whether the dialogue on show is one that the model goes on with, as it would anywhere else: the prompt
+            is all that it is told beforehand.
     """
 
     model: str | None = None
@@ -48,6 +56,7 @@ class Parameters:
     few_shot: int = 0
     logprobs: bool = False
     samples: int = 0
+    converse: bool = False
 
 
 @dataclass(frozen=True)
@@ -203,7 +212,7 @@ class _Said:
     """What is said for a task, whatever fields are asked for."""
 
     prompt: Prompt
-    user: Message
+    messages: tuple[Message, ...]
     literal: tuple[str, ...] = ()
     examples: tuple[Correction, ...] = ()
 
@@ -220,15 +229,26 @@ def _asked(plan: Plan, held: Sequence[Region]) -> dict[str, Control]:
 
 
 def _said(plan: Plan, inputs: Inputs, prompt: Prompt, examples: Sequence[Correction]) -> _Said:
+    if plan.parameters.converse:
+        return _Said(prompt, _conversation(inputs, prompt))
     labels = plan.labels if plan.labels is not None else plan.labels_of(inputs)
     rendered = render(prompt, inputs, labels, plan.template)
     user = Message("user", (TextPart(rendered.text), *inputs.parts))
-    return _Said(prompt, user, rendered.literal, tuple(examples))
+    return _Said(prompt, (user,), rendered.literal, tuple(examples))
+
+
+def _conversation(inputs: Inputs, prompt: Prompt) -> tuple[Message, ...]:
+    """The dialogue on show, turn by turn."""
+    told = (Message.of("system", prompt.text),) if prompt.text else ()
+    turns = (turn for seen in inputs.seen for turn in seen.utterances)
+    return (*told, *(Message.of(_ROLES[turn.author], turn.text) for turn in turns))
 
 
 def _question(plan: Plan, inputs: Inputs, said: _Said, asked: Mapping[str, Control]) -> Question:
     """The question for these controls."""
     (first, *more) = asked.values()
+    if plan.parameters.converse:
+        return Question(said.messages, asked)
     if first.textual and not more:
         system = Message.of("system", plan.texts.answer.strip().replace("{field}", title(first), 1))
         form = None
@@ -237,7 +257,7 @@ def _question(plan: Plan, inputs: Inputs, said: _Said, asked: Mapping[str, Contr
         system = Message.of("system", plan.texts.form.strip().replace("{form}", form.words, 1))
     plain = form is None
     turns = (turn for example in said.examples for turn in _turns(plan, said.prompt, asked, example, plain=plain))
-    return Question((system, *turns, said.user), asked, form, said.literal)
+    return Question((system, *turns, *said.messages), asked, form, said.literal)
 
 
 def _turns(
