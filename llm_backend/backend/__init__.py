@@ -1,5 +1,6 @@
 """What happens on setup, predict and webhook?"""
 
+import json
 import logging
 import threading
 from collections.abc import Coroutine
@@ -21,7 +22,7 @@ from llm_backend.backend.work import Asker
 from llm_backend.core.inputs import Fetch
 from llm_backend.core.overrides import Overrides
 from llm_backend.core.prompts import prompt_in
-from llm_backend.core.wire import Annotation, Prediction, PredictRequest, SetupRequest, WebhookEvent
+from llm_backend.core.wire import Annotation, PredictRequest, SetupRequest, WebhookEvent
 from llm_backend.errors import BackendError
 from llm_backend.settings import Settings
 
@@ -75,13 +76,13 @@ class Backend:
         )
         return self._current(request.project, request.label_config)
 
-    def predict(self, request: PredictRequest) -> Coroutine[None, None, list[Prediction | None]]:
-        """Answer the editor (one prediction, perhaps empty) or a batch (one entry per task; None: nothing now)."""
+    def predict(self, request: PredictRequest) -> Coroutine[None, None, list[str]]:
+        """Answer the editor (one prediction, perhaps empty) or a batch: an entry for each task, in JSON."""
         # No coroutine here, which would hold the request until it is answered.
         return self._alone(request) if request.interactive else self._batch.answer(request)
 
-    async def _alone(self, request: PredictRequest) -> list[Prediction | None]:
-        return [await self._interactive.answer(request)]
+    async def _alone(self, request: PredictRequest) -> list[str]:
+        return [json.dumps((await self._interactive.answer(request)).to_json())]
 
     def recover(self) -> None:
         """Look again for what a process before this one left to be pushed. Called on the event loop, once."""

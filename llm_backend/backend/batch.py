@@ -5,11 +5,13 @@ that what the host did not get is there when it asks again; and a question is as
 """
 
 import asyncio
+import itertools
+import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from llm_backend.adapters.runs import Engine, Question, Questions
 from llm_backend.adapters.store import Kept, Settled, Store
@@ -17,7 +19,7 @@ from llm_backend.backend.blind import is_blind
 from llm_backend.backend.projects import Projects
 from llm_backend.backend.pushing import Pushing
 from llm_backend.core.run import PAUSED, SUPERSEDED, UNFINISHED, WAITING, Run, RunTask, Spec, digest_of
-from llm_backend.core.wire import Prediction, PredictRequest, Task, TaskId
+from llm_backend.core.wire import NOTHING, PredictRequest, Task, TaskId
 from llm_backend.errors import BackendError
 from llm_backend.settings import Settings
 
@@ -30,30 +32,47 @@ _TWINS_MEET = 0.3
 _HOST_STORES = 0.5
 # A prediction that we are storing in the host at this moment is waited for so long (seconds), and then not given again.
 _OURS_STORED = 5.0
+_LOOKED_UP_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of a request's tasks; `kept` holds answers by digest and grows as the others come in.
+    """What is known of a request's tasks; `answers` grows as they come in.
 
-    Of the tasks it holds names alone: many requests may wait, each for fifty thousand.
+    Of the tasks it holds names alone, and of the answers their JSON: many requests may wait, each for fifty thousand.
 
     Attributes:
         digests: In the request's order; None for what is no task.
         idents: The tasks' ids, in the same order.
         blind: The tasks whose answers are kept, and handed to nobody.
+        answers: Predictions in JSON, by digest; None for a task that failed.
     """
 
     spec: Spec
     digests: Sequence[str | None]
     idents: Sequence[TaskId | None]
-    kept: dict[str, Kept]
     blind: frozenset[str]
+    answers: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def missing(self) -> set[str]:
         """The tasks without a known answer."""
-        return {digest for digest in self.digests if digest and digest not in self.kept}
+        return {digest for digest in self.digests if digest and digest not in self.answers}
+
+    @property
+    def predicted(self) -> set[str]:
+        """The tasks that have a prediction."""
+        return {digest for digest, answer in self.answers.items() if answer is not None}
+
+    def look_up(self, store: Store, digests: Iterable[str]) -> None:
+        """Take in what the store holds of these, some at a time: an answer's objects take more than its JSON."""
+        rest = iter(digests)
+        while some := list(itertools.islice(rest, _LOOKED_UP_AT_ONCE)):
+            self.take(store.kept(self.spec.project, self.spec.version, some).values())
+
+    def take(self, kept: Iterable[Kept]) -> None:
+        """Take in answers."""
+        self.answers.update((one.digest, _written(one, self.spec.version)) for one in kept)
 
     @property
     def questions(self) -> Questions:
@@ -86,8 +105,8 @@ class Batch:
         self._pushing = pushing
         self._clock = clock
 
-    async def answer(self, request: PredictRequest) -> list[Prediction | None]:
-        """A prediction for each task, in order; None where there is none now."""
+    async def answer(self, request: PredictRequest) -> list[str]:
+        """An entry of the reply for each task, in order, in JSON: its prediction, or `NOTHING` now."""
         began, project, total = self._clock(), request.project, len(request.tasks)
         try:
             # In a thread: what is done for ten thousand tasks at once must not hold up the loop.
@@ -98,20 +117,20 @@ class Batch:
             del request  # the store has its tasks
             await self._wait(known, missing - known.blind, began)
             await self._pushing.wait(known.questions, _OURS_STORED)
-            predictions = await asyncio.to_thread(self._give, known, began)
+            given = await asyncio.to_thread(self._give, known, began)
         except BackendError as exc:
             log.warning("batch project=%s tasks=%d: %s", project, total, exc.logged)
-            return [None] * total
+            return [NOTHING] * total
         log.info(
             "batch project=%s version=%s tasks=%d answered=%d seconds=%.2f",
             known.spec.project,
             known.spec.version,
-            len(predictions),
-            sum(prediction is not None for prediction in predictions),
+            total,
+            len(given),
             self._clock() - began,
         )
-        self._push_later(known, predictions)
-        return predictions
+        self._push_later(known, given)
+        return [known.answers[digest] or NOTHING if digest in given else NOTHING for digest in known.digests]
 
     def recover(self) -> None:
         """Go on looking for the answers of the host's batches that a process left behind, to push them."""
@@ -138,11 +157,12 @@ class Batch:
         for task in request.tasks:
             digests.append(digest_of(task) if task else None)
             idents.append(task.id if task else None)
-        kept = self._store.kept(spec.project, spec.version, filter(None, digests))
         share = self._settings.blind_share
         named = zip(digests, idents, strict=True)
         blind = frozenset(digest for digest, ident in named if digest and is_blind(spec.project, ident, share))
-        return _Known(spec, digests, idents, dict(kept), blind)
+        known = _Known(spec, digests, idents, blind)
+        known.look_up(self._store, filter(None, digests))
+        return known
 
     async def _wait(self, known: _Known, missing: Collection[str], began: float) -> None:
         """Add what is answered before the deadline."""
@@ -150,8 +170,8 @@ class Batch:
             patience = self._settings.open_task_deadline if known.alone else self._settings.batch_deadline
             questions = Questions(known.spec.project, known.spec.version, missing)
             at_hand = await self._engine.wait(questions, patience - (self._clock() - began))
-            known.kept.update(await asyncio.to_thread(self._kept, known.spec, missing))
-            known.kept.update({question.digest: kept for question, kept in at_hand.items()})
+            await asyncio.to_thread(known.look_up, self._store, missing)
+            known.take(at_hand.values())
         if known.alone:
             await asyncio.sleep(max(0.0, _TWINS_MEET - (self._clock() - began)))
             (digest,) = known.digests
@@ -162,7 +182,7 @@ class Batch:
         """Put the missing tasks into a run, but for those that another run waits for; that one is woken."""
         run = Run(uuid.uuid4().hex[:12], known.spec, "queued", created=self._clock())
         mine = await asyncio.to_thread(self._add, run, known, missing, tasks)
-        others = await asyncio.to_thread(self._others, known.spec, missing - mine - known.kept.keys())
+        others = await asyncio.to_thread(self._others, known.spec, missing - mine - known.answers.keys())
         if mine:
             await self._engine.start(run.id)
         for run_id in others:
@@ -185,7 +205,7 @@ class Batch:
         answered = self._store.kept(known.spec.project, known.spec.version, mine)
         if answered:
             self._store.settle(run.id, [Settled(kept) for kept in answered.values()])
-            known.kept.update(answered)
+            known.take(answered.values())
         return mine - answered.keys()
 
     def _others(self, spec: Spec, digests: Collection[str]) -> dict[str, set[str]]:
@@ -203,37 +223,26 @@ class Batch:
             await asyncio.to_thread(lambda: self._store.set_run_state(run_id, "queued", only=PAUSED))
             await self._engine.start(run_id)
 
-    def _push_later(self, known: _Known, predictions: list[Prediction | None]) -> None:
+    def _push_later(self, known: _Known, given: Collection[str]) -> None:
         """What the host did not get is pushed when it comes; what it got is looked for, since it may have hung up."""
-        spec = known.spec
-        answered = {digest for digest, kept in known.kept.items() if kept.prediction is not None}
+        spec, predicted = known.spec, known.predicted
         handed: list[tuple[Question, TaskId | None]] = []
         left: dict[str, TaskId | None] = {}
-        for digest, ident, given in zip(known.digests, known.idents, predictions, strict=True):
-            if digest and given:
+        for digest, ident in zip(known.digests, known.idents, strict=True):
+            if digest in given and digest:
                 handed.append((Question(spec.project, spec.version, digest), ident))
-            elif digest and digest not in answered and digest not in known.blind:
+            elif digest and digest not in predicted and digest not in known.blind:
                 left[digest] = ident
         if handed:
             self._pushing.handed(handed)
         if left:
             self._pushing.follow(spec.project, spec.version, left)
 
-    def _kept(self, spec: Spec, digests: Collection[str]) -> dict[str, Kept]:
-        return self._store.kept(spec.project, spec.version, digests)
-
-    def _give(self, known: _Known, began: float) -> list[Prediction | None]:
-        """Hand predictions over, but for those that another request which waited for them was given."""
-        spec = known.spec
-        answered = [
-            digest for digest, kept in known.kept.items() if kept.prediction is not None and digest not in known.blind
-        ]
-        mine = self._store.give(spec.project, spec.version, answered, began)
-        return [
-            _prediction(known.kept[digest], spec.version) if digest and digest in mine else None
-            for digest in known.digests
-        ]
+    def _give(self, known: _Known, began: float) -> set[str]:
+        """The predictions to hand over: all but those that another request which waited for them was given."""
+        return self._store.give(known.spec.project, known.spec.version, known.predicted - known.blind, began)
 
 
-def _prediction(kept: Kept, version: str) -> Prediction:
-    return Prediction.from_json({**(kept.prediction or {}), "model_version": version})
+def _written(kept: Kept, version: str) -> str | None:
+    """A prediction as the host stores it, in JSON; None for a failure."""
+    return None if kept.prediction is None else json.dumps({**kept.prediction, "model_version": version})

@@ -6,7 +6,7 @@ import logging
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from llm_backend.core.wire import PredictRequest, SetupRequest, WebhookEvent, answers_to_json
+from llm_backend.core.wire import PredictRequest, SetupRequest, WebhookEvent, reply
 from llm_backend.errors import BackendError, BodyTooLarge, NotAllowed, RequestError
 from llm_backend.metrics import Metrics
 from llm_backend.services import Services
@@ -52,7 +52,8 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     @app.post("/predict")
     def predict() -> Response:
         # Nothing here holds the request: a batch lets its tasks go before it waits.
-        return jsonify(answers_to_json(loop.run(backend.predict(PredictRequest.from_json(read_tasks())))))
+        answers = loop.run(backend.predict(PredictRequest.from_json(read_tasks())))
+        return Response(reply(answers), mimetype="application/json")
 
     @app.post("/webhook")
     def webhook() -> Response:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from llm_backend.core.wire import (
     JSON,
+    NOTHING,
     Annotation,
     Prediction,
     PredictRequest,
@@ -19,10 +20,10 @@ from llm_backend.core.wire import (
     SetupRequest,
     Task,
     WebhookEvent,
-    answers_to_json,
     extra_params,
     marked,
     project_key,
+    reply,
 )
 from llm_backend.errors import RequestError
 
@@ -281,7 +282,9 @@ def test_a_stored_prediction_of_another_shape_is_read_as_far_as_it_goes() -> Non
 
 
 def test_a_batch_is_answered_in_order_with_an_empty_list_for_nothing_now() -> None:
-    assert answers_to_json([None, Prediction(()), None]) == {"results": [[], {"result": [], "score": None}, []]}
+    entries = [NOTHING, json.dumps(Prediction(()).to_json()), NOTHING]
+    assert json.loads(reply(entries)) == {"results": [[], {"result": [], "score": None}, []]}
+    assert json.loads(reply([])) == {"results": []}
 
 
 def test_a_submitted_annotation_is_read() -> None:

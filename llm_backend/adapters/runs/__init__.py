@@ -83,7 +83,7 @@ class Engine(Protocol):
         """Return when all of these are settled or stopped being waited for, or when the time is up.
 
         Returns:
-            What the engine itself holds of what came in meanwhile, which may be nothing: the store has the rest.
+            What came in meanwhile and the store could not take; the store has the rest.
         """
         ...
 

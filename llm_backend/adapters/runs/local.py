@@ -51,7 +51,7 @@ class _Active:
 
 
 class _Waiter:
-    """Somebody who waits for questions: which are open, and what came in.
+    """Somebody who waits for questions: which are open, and what came in that the store does not hold.
 
     A request may wait for fifty thousand, so that nothing is made for each.
     """
@@ -234,32 +234,32 @@ class LocalEngine:
         return True
 
     async def _ask(self, active: _Active, task: RunTask) -> None:
-        kept: Kept | None = None
+        unsaved: Kept | None = None
         try:
             settled = await self._work(active.spec, task)
-            kept = settled.kept
-            self._settle(active, settled)
+            unsaved = self._settle(active, settled)
         except (KeyRefused, StoreError) as exc:
             self._pause(active, exc)
         # Any fault: a task that nobody settles would keep its run, and whoever waits for it, for ever.
         except Exception:
             log.exception("run=%s task=%s failed on a fault of ours", active.run_id, task.task.id)
-            kept = Kept(task.digest, None, _OUR_FAULT, False, time.time())
-            self._settle(active, Settled(kept))
+            self._settle(active, Settled(Kept(task.digest, None, _OUR_FAULT, False, time.time())))
         finally:
             active.asking.discard(task.digest)
             if not active.asking and active.run_id not in self._active:
                 self._under_way.pop(active.run_id, None)
-            self._tell(active.spec, [task.digest], kept)
+            self._tell(active.spec, [task.digest], unsaved)
 
-    def _settle(self, active: _Active, settled: Settled) -> None:
+    def _settle(self, active: _Active, settled: Settled) -> Kept | None:
+        """Store what came of a task; returns it where the store does not take it now."""
         try:
             state = self._store.settle(active.run_id, [settled])
         except BackendError as exc:
             self._not_stored(active, [settled], exc)
-            return
+            return settled.kept
         if state not in ("queued", "running"):
             self._drop(active.run_id, told=state == "completed")
+        return None
 
     def _not_stored(self, active: _Active, settled: list[Settled], fault: BackendError) -> None:
         """Keep what was paid for until the store takes it; the run asks for nothing meanwhile."""

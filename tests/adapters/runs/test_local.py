@@ -124,11 +124,11 @@ def test_a_full_disk_costs_neither_the_answer_at_hand_nor_the_run(tmp_path: Path
     played(Local(tmp_path, Filling), play)
 
 
-def test_an_answer_is_handed_to_whoever_waits_for_it(tmp_path: Path) -> None:
+def test_whoever_waits_is_told_at_the_end_and_finds_the_answers_in_the_store(tmp_path: Path) -> None:
     async def play(world: World) -> None:
         large = names("large", 100)
         await world.engine.start(world.add(*large))
-        answered = await world.engine.wait([Question("1.1", "v", digest) for digest in large], 5)
-        assert len(answered) == 100
+        assert await world.engine.wait([Question("1.1", "v", digest) for digest in large], 5) == {}
+        assert len(world.store.kept("1.1", "v", large)) == 100
 
     played(Local(tmp_path), play)
