@@ -137,6 +137,7 @@ def large(form: Form, share: float) -> list[Row]:
     tasks = part(10_000, share)
     body = bodies.batch(1, tasks)
     with form.running(0.0, **_WIDE) as (_, served):
+        _predicted(served, _WARMING, 200)  # as many calls in flight as there may be
         before = most_memory_mib(served)
         _predicted(served, 1, tasks)
         more = most_memory_mib(served) - before
