@@ -10,11 +10,13 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from uuid import uuid4
 
 from llm_backend.adapters.store import Store
 from llm_backend.backend.lessons import Pools
 from llm_backend.backend.projects import Bound, Projects
 from llm_backend.backend.watching import Watch, watched
+from llm_backend.core.controls.regions import identified, placed
 from llm_backend.core.inputs import Fetch
 from llm_backend.core.labeling import Output
 from llm_backend.core.notices import NOTICE_PREFIX, own_words
@@ -27,6 +29,8 @@ from llm_backend.settings import Settings
 log = logging.getLogger(__name__)
 
 _LATE_ANSWERS = 256
+_NOTHING = "The model answered that nothing applies."
+_NOTHING_MORE = "The model answered nothing that is not on the screen already."
 Note = Callable[[str, TaskId | None, tuple[Region, ...]], None]
 
 
@@ -76,7 +80,7 @@ class Interactive:
 
     async def _regions(self, bound: Bound, task: Task, context: Sequence[Region], prompt: Prompt) -> tuple[Region, ...]:
         plan = bound.plan
-        held = _by_person(plan, task, context)
+        held = (*_by_person(plan, task, context), *_marked(task, context))
         try:
             plan = plan.of_task(task.data)
             outcome = await self._outcome(bound, task, prompt, held)
@@ -86,7 +90,7 @@ class Interactive:
         made = _for_editor(plan, outcome.regions, context)
         self._note(bound.key, task.id, made)
         if not made and not outcome.faults:
-            return _notice(plan, "The model answered that nothing applies.", held)
+            return _notice(plan, _NOTHING_MORE if any(map(placed, held)) else _NOTHING, held)
         if outcome.faults:
             told = _notice(plan, " ".join(outcome.faults), (*held, *made))
             return (*(region for region in made if region.from_name not in {t.from_name for t in told}), *told)
@@ -140,22 +144,33 @@ def _asked_for(bound: Bound, task: Task, context: Sequence[Region]) -> Prompt | 
     """The prompt of an interactive call; None where neither a prompt nor a drawn span asks for an answer."""
     box = bound.plan.config.prompt
     told = prompt_in(context, box)
-    drawn = any("start" in region.value or "x" in region.value for region in context)
-    if not told and not drawn:
+    if not told and not any(map(placed, context)):
         return None
     drafted = "\n".join(filter(None, (prompt_in(draft.result, box) for draft in task.drafts)))
     return bound.prompt((told, "annotator"), (drafted, "draft"))
 
 
 def _by_person(plan: Plan, task: Task, context: Sequence[Region]) -> tuple[Region, ...]:
-    """What a person made: on screen, or, for objects that the call does not tell of, in the draft.
+    """What a person answered: on screen, or, for objects that the call does not tell of, in the draft.
 
     A box that holds nothing but our own notices is nobody's work.
     """
     told = {region.to_name for region in context} | {region.from_name for region in context}
     drafted = (r for draft in task.drafts for r in draft.result if r.to_name not in told and r.from_name not in told)
-    made = [r for r in (*context, *drafted) if r.by_person and r.from_name != plan.config.prompt]
+    made = [r for r in (*context, *drafted) if r.by_person and r.from_name != plan.config.prompt and not placed(r)]
     return tuple(r for r in made if r.type != "textarea" or own_words(r))
+
+
+def _marked(task: Task, context: Sequence[Region]) -> tuple[Region, ...]:
+    """The places that are marked on screen, whoever marked them.
+
+    A call tells of those that were just drawn, and of no others; the draft, which the editor saves some seconds after
+    a change, tells of all.
+    """
+    drawn = [region for region in context if placed(region)]
+    told = {region.id for region in drawn}
+    drafted = (region for draft in task.drafts for region in draft.result if placed(region))
+    return (*drawn, *(region for region in drafted if region.id not in told))
 
 
 def _without_notices(held: Sequence[Region]) -> list[Region]:
@@ -168,7 +183,9 @@ def _for_editor(plan: Plan, regions: Sequence[Region], context: Sequence[Region]
     """Regions as the editor shows them, marked as machine output."""
     prompted = next((region.to_name for region in context if region.from_name == plan.config.prompt), "")
     names = {control.name: control.shown_at(prompted or control.to_name) for control in plan.controls}
-    return marked(tuple(replace(r, to_name=names.get(r.from_name, r.to_name)) for r in regions), "prediction")
+    shown = tuple(replace(r, to_name=names.get(r.from_name, r.to_name)) for r in regions)
+    # The editor goes astray where it is sent an id that it has on screen already.
+    return marked(identified(shown, uuid4().hex), "prediction")
 
 
 def _notice(plan: Plan, sentence: str, regions: Sequence[Region]) -> tuple[Region, ...]:
@@ -198,7 +215,7 @@ def _identity(bound: Bound, task: Task, prompt: Prompt, held: Sequence[Region]) 
         bound.plan.version(prompt, bound.llm.model, bound.learned.stamp),
         task.id,
         task.data,
-        sorted(r.from_name for r in held),
+        sorted((r.from_name, r.id or "") for r in held),
     )
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 

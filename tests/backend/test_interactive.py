@@ -1,6 +1,7 @@
 """Shift+Enter, as the annotator lives it."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,68 @@ def test_a_side_that_a_person_clicked_is_not_answered_again(tmp_path: Path) -> N
     with serving(ScriptedLLM("Because."), tmp_path) as host:
         regions = host.shift_enter({**typed("Which?"), "to_name": "q"}, task=opened, config=config)
     assert [region["from_name"] for region in regions] == ["why"]
+
+
+SPANS = """<View><Text name="text" value="$text"/>
+  <Labels name="who" toName="text"><Label value="Person"/><Label value="Place"/></Labels>
+  <Choices name="sure" toName="text" perRegion="true"><Choice value="yes"/><Choice value="no"/></Choices>
+  <Relations/><TextArea name="prompt" toName="text"/><TextArea name="response" toName="text"/></View>"""
+ALICE, ROME = ({"quote": word, "before": "", "sure": "yes"} for word in ("Alice", "Rome"))
+MARKED = {
+    "who": [{"id": 1, **ALICE, "label": "Person"}, {"id": 2, **ROME, "label": "Place"}],
+    "relations": [{"from": 1, "to": 2}],
+    "response": None,
+}
+
+
+def mark(start: int, end: int, label: str, origin: str, ident: str = "s1") -> dict:
+    value = {"start": start, "end": end, "text": "…", "labels": [label]}
+    names = {"from_name": "who", "to_name": "text", "type": "labels"}
+    return {"id": ident, "value": value, "origin": origin, **names}
+
+
+def marks(tmp_path: Path, *context: dict, drafted: tuple[dict, ...] = ()) -> list[dict]:
+    opened = {"id": 1, "data": {"text": "Alice met Bob in Rome."}, "drafts": [{"result": list(drafted)}]}
+    with serving(ScriptedLLM(json.dumps(MARKED)), tmp_path) as host:
+        return host.shift_enter(*context, task=opened, config=SPANS)
+
+
+def places(regions: list[dict]) -> list[int]:
+    return [region["value"]["start"] for region in regions if region["type"] == "labels"]
+
+
+def test_no_id_is_sent_twice_for_the_editor_has_the_first_one_on_screen(tmp_path: Path) -> None:
+    first, second = (marks(tmp_path / name, typed("Mark")) for name in ("a", "b"))
+    assert places(first) == places(second) == [0, 17]
+    ids = [{region["id"] for region in regions if "id" in region} for regions in (first, second)]
+    assert len(ids[0]) == 2
+    assert not ids[0] & ids[1]
+    (link,) = (region for region in second if region["type"] == "relation")
+    assert {link["from_id"], link["to_id"]} == ids[1]
+
+
+@pytest.mark.parametrize(
+    ("drafted", "left"),
+    [
+        pytest.param(mark(0, 5, "Person", "prediction"), [17], id="the machine's own"),
+        pytest.param(mark(0, 5, "Place", "prediction"), [0, 17], id="the machine's own, with another label"),
+        pytest.param(mark(0, 5, "Person", "manual"), [17], id="a person's"),
+        pytest.param(mark(0, 5, "Place", "prediction-changed"), [17], id="a person's, with another label"),
+        pytest.param(mark(0, 4, "Person", "manual"), [0, 17], id="a person's, elsewhere"),
+    ],
+)
+def test_what_is_marked_on_screen_is_not_marked_again(tmp_path: Path, drafted: dict, left: list[int]) -> None:
+    assert places(marks(tmp_path, typed("Mark"), drafted=(drafted,))) == left
+
+
+def test_a_span_drawn_by_hand_asks_for_the_others(tmp_path: Path) -> None:
+    drawn = mark(0, 5, "Place", "manual")
+    regions = marks(tmp_path, drawn, drafted=(typed("Mark"),))
+    assert places(regions) == [17]
+    assert "s1" not in {region.get("id") for region in regions}
+
+
+def test_that_nothing_more_is_to_be_marked_is_said(tmp_path: Path) -> None:
+    held = (mark(0, 5, "Person", "prediction"), mark(17, 21, "Place", "prediction", "s2"))
+    (told,) = marks(tmp_path, typed("Mark"), drafted=held)
+    assert told["value"]["text"] == [f"{NOTICE_PREFIX}The model answered nothing that is not on the screen already."]

@@ -23,6 +23,8 @@ from llm_backend.errors import AnswerError
 
 _ID, _IN, _PAGE, _LABEL, _LABELS = "id", "in", "page", "label", "labels"
 _ID_LENGTH = 10
+# What the values of regions that lie somewhere have one of: pieces and stretches, shapes, polygons, stretches of films.
+_WHERE = frozenset(("start", "x", "points", "ranges"))
 
 
 class Labeling(Chooser):
@@ -245,15 +247,23 @@ def numbered(regions: Regions) -> dict[str | None, int]:
     return {ident: number for number, ident in enumerate(ids, 1)}
 
 
-def identified(regions: Regions) -> tuple[Region, ...]:
+def placed(region: Region) -> bool:
+    """Whether it lies somewhere within its object, or hangs on one that does."""
+    return not _WHERE.isdisjoint(region.value)
+
+
+def identified(regions: Regions, salt: str = "") -> tuple[Region, ...]:
     """The same regions with ids that may stand beside any other's; relations follow, or fall with what they link.
 
     An id is a digest of the region it belongs to, so that asking again gives a region the same one.
+
+    Args:
+        salt: Enters the digests; another one gives other ids.
     """
     ids: dict[str | None, str] = {}
     for region in regions:
         if region.id is not None and region.id not in ids:
-            ids[region.id] = _digest(region, set(ids.values()))
+            ids[region.id] = _digest(region, set(ids.values()), salt)
     final = []
     for region in regions:
         if region.type == RELATION:
@@ -266,14 +276,32 @@ def identified(regions: Regions) -> tuple[Region, ...]:
 
 
 def without_repeats(made: Regions, held: Regions) -> list[Region]:
-    """Those made that a person has not made already: same control, same place, same labels."""
-    there = [(region.from_name, region.value) for region in held if region.id is not None]
-    repeated = {region.id for region in made if region.id is not None and (region.from_name, region.value) in there}
+    """Those made that are not there already.
+
+    Where a person has marked a place with the same control, it is theirs, however they labelled it. What a machine
+    marked is a repeat only where the labels are the same, too.
+    """
+    theirs = [_place(region) for region in held if region.by_person]
+    marked = [(_place(region), region.value.get(region.type)) for region in held]
+    whole = {region.id: region for region in reversed(made) if region.id is not None}
+    repeated = {
+        ident
+        for ident, region in whole.items()
+        if (at := _place(region)) in theirs or (at, region.value.get(region.type)) in marked
+    }
     return [region for region in made if region.id is None or region.id not in repeated]
 
 
-def _digest(region: Region, taken: set[str]) -> str:
-    told = json.dumps(replace(region, id=None).to_json(), sort_keys=True)
+def _place(region: Region) -> tuple[str, str, int | None, Mapping[str, JSON]]:
+    """Where a region lies, whatever else the editor keeps with it. In HTML it tells places by path, and by offset."""
+    where = region.value.get("globalOffsets")
+    if not isinstance(where, Mapping):
+        where = {key: held for key, held in region.value.items() if key not in (region.type, "text", "channel")}
+    return region.from_name, region.to_name, region.item_index, where
+
+
+def _digest(region: Region, taken: set[str], salt: str) -> str:
+    told = salt + json.dumps(replace(region, id=None).to_json(), sort_keys=True)
     for again in range(len(taken) + 1):
         ident = hashlib.sha256(f"{told}{again or ''}".encode()).hexdigest()[:_ID_LENGTH]
         if ident not in taken:

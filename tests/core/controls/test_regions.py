@@ -9,6 +9,7 @@ import pytest
 
 from llm_backend.core.chat import Call, Completion, Takes
 from llm_backend.core.controls import bind
+from llm_backend.core.controls.regions import without_repeats
 from llm_backend.core.inputs import MediaRef, read
 from llm_backend.core.labeling import parse
 from llm_backend.core.predictor import Outcome, Parameters, Plan, make_plan, predict
@@ -255,3 +256,18 @@ def test_a_place_or_a_link_without_a_label_is_told_and_the_others_stay(label: JS
     found, _ = outcome(plan_of(LABELS, RELATIONS), answer, answer)
     assert len(found.regions) == 2
     assert len(found.faults) == 1
+
+
+def test_a_place_is_the_same_however_the_editor_writes_it_down() -> None:
+    def region(kind: str, origin: str, **value: JSON) -> Region:
+        return Region("l", "o", kind, {**value, kind: ["X"]}, "1", origin)
+
+    paths = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 5}
+    for made, held in (
+        ({"start": 4, "end": 9, "text": "a"}, {**paths, "globalOffsets": {"start": 4, "end": 9}, "text": "b"}),
+        ({"start": 1.5, "end": 2}, {"start": 1.5, "end": 2, "channel": 0}),
+    ):
+        machine = region("labels", "prediction", **made)
+        assert without_repeats([machine], [region("labels", "manual", **held)]) == []
+        elsewhere = {**held, "start": 0, "globalOffsets": None}
+        assert without_repeats([machine], [region("labels", "manual", **elsewhere)]) == [machine]
