@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support import stub_model as stub
 from tests.support.browser import PATIENCE, Noise
-from tests.support.serving import CONFIG, PROJECT, task
+from tests.support.serving import CONFIG, PROJECT, chosen, task
 from tests.support.stub_model import Reply, StubModel
 
 pytestmark = pytest.mark.e2e
@@ -301,3 +301,30 @@ def test_the_page_is_readable_on_a_phone_in_the_dark(browser: Browser, tmp_path:
             ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
             assert all(int(part) < 60 for part in ground.removeprefix("rgb(").rstrip(")").split(","))
             assert noise.errors == []
+
+
+def test_what_was_learned_is_shown_and_published(browser: Browser, tmp_path: Path) -> None:
+    project = {"id": 1, "created_at": "2026-11-20T23:32:30Z", "label_config": CONFIG}
+    with StubModel(answers) as model, backend(model, tmp_path, FEW_SHOT="2") as served:
+        served.setup()
+        with window(browser, f"{served.url}/") as (page, noise):
+            card = page.locator("#projects article")
+            expect(card.locator("[data-is=learned]")).to_be_hidden()
+            expect(card.get_by_role("button", name="Publish")).to_be_hidden()
+            for ident, origin in ((1, "manual"), (2, "manual"), (3, "prediction")):
+                made = {"id": ident, "result": [chosen("Positive", origin)]}
+                event = {"action": "ANNOTATION_CREATED", "annotation": made, "task": task(ident), "project": project}
+                served.post("webhook", event)
+            told = card.locator("[data-is=learned]")
+            expect(told).to_have_text(
+                "2 corrections learned · 1 accepted as they were · nothing is published · 2 since"
+            )
+            before = served.get("projects")["projects"][0]["version"]
+            card.get_by_role("button", name="Publish").click()
+            expect(page.locator("dialog")).to_contain_text("the version moves")
+            page.locator("dialog").get_by_role("button", name="Publish").click()
+            expect(told).to_have_text("2 corrections learned · 1 accepted as they were · batches go by 2")
+            expect(card.get_by_role("button", name="Publish")).to_be_hidden()
+            assert served.get("projects")["projects"][0]["version"] != before
+            expect(card.locator("[data-is=ids]")).not_to_contain_text(before)
+    assert noise.errors == []

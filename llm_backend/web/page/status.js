@@ -166,10 +166,22 @@ function makeProject(project) {
   }, (prompt) => ask("POST", `${path}/pin`, { prompt }), `Pin a prompt for ${named}`);
   act(card, "reset", () => confirmed(`Reset the prompt of ${named}?`, "Its saved prompt is forgotten; the next submission brings a new one.", "Reset"),
     () => ask("POST", `${path}/reset`), `Reset the prompt of ${named}`);
+  act(card, "publish", () => confirmed(`Publish what ${named} has learned?`,
+    "From now on batches go by all corrections that are known. Where examples go along, the version moves and tasks are asked anew.",
+    "Publish"), () => ask("POST", `${path}/publish`), `Publish what ${named} has learned`);
   act(card, "forget", () => confirmed(`Forget ${named}?`,
-    `Its prompt, token, parameters, kept answers and runs are removed for good (${project.key}).`, "Forget the project"),
+    `Its prompt, token, parameters, corrections, kept answers and runs are removed for good (${project.key}).`, "Forget the project"),
     () => ask("DELETE", path), `Forget ${named}`);
   return card;
+}
+
+function lore(learned) {
+  const made = learned.count - learned.accepted;
+  const told = [`${NUMBER.format(made)} correction${made === 1 ? "" : "s"} learned`];
+  if (learned.accepted) told.push(`${NUMBER.format(learned.accepted)} accepted as they were`);
+  told.push(learned.publication ? `batches go by ${NUMBER.format(learned.published)}` : "nothing is published");
+  if (learned.since) told.push(`${NUMBER.format(learned.since)} since`);
+  return told.join(" · ");
 }
 
 function updateProject(card, project) {
@@ -181,6 +193,10 @@ function updateProject(card, project) {
   prompt.className = project.prompt ? "" : "none";
   set(prompt, project.prompt || "No prompt: the labeling config itself is the instruction.");
   card.querySelector("[data-do=reset]").hidden = !["pinned", "submitted", "used"].includes(project.origin);
+  const learned = part(card, "learned");
+  learned.hidden = !project.learned.count;
+  set(learned, lore(project.learned));
+  card.querySelector("[data-do=publish]").hidden = !project.learned.since;
   const ids = [project.hostname, `key ${project.key}`, project.version && `version ${project.version}`, moment(project.updated)];
   set(part(card, "ids"), ids.filter(Boolean).join(" · "));
 }
