@@ -10,7 +10,8 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -107,9 +108,16 @@ class Pool:
         self._sizes = [len(text.encode("utf-8", "replace")) + _size(one.answers) for one, text in held]
         self._names = [_name(one.data) for one in self._corrections]
         self._index = _Index(text for _, text in held)
+        self._gone: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
-        return len(self._corrections)
+        return sum(one.annotation not in self._gone for one in self._corrections)
+
+    def without(self, annotations: Collection[str]) -> "Pool":
+        """The same pool as if it had never known these annotations, but for the weight of their words. It is quick."""
+        other = copy(self)
+        other._gone = self._gone | frozenset(annotations)
+        return other
 
     def choose(
         self, asked: Asked, most: int, *, budget: int = BUDGET, meter: TokenMeter | None = None, apart: bool = False
@@ -128,7 +136,9 @@ class Pool:
         free = (
             (at, nearness)
             for at, nearness in self._index.nearest(asked.text)
-            if not self._is_task(at, asked, own) and not (apart and nearness >= NEAR_DUPLICATE)
+            if self._corrections[at].annotation not in self._gone
+            and not self._is_task(at, asked, own)
+            and not (apart and nearness >= NEAR_DUPLICATE)
         )
         chosen = _spread(list(itertools.islice(free, most * _CANDIDATES)), most, lambda at: self._labels[at])
         fitting: list[int] = []

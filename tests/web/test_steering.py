@@ -261,6 +261,7 @@ DOORS = [
     *(("GET", "/jobs"), ("GET", "/jobs/x"), ("POST", "/jobs/x/cancel"), ("POST", "/jobs/x/retry")),
     *(("GET", "/projects"), ("GET", f"/projects/{PROJECT}"), ("POST", f"/projects/{PROJECT}/pin")),
     *(("POST", f"/projects/{PROJECT}/reset"), ("DELETE", f"/projects/{PROJECT}")),
+    *(("POST", f"/projects/{PROJECT}/{door}") for door in ("publish", "corrections", "kept")),
     *(("GET", "/status"), ("GET", "/metrics"), ("GET", "/page/status.js")),
 ]
 
