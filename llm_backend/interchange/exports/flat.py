@@ -21,7 +21,9 @@ def of_row(line: int, row: Mapping[str, JSON], config: LabelingConfig) -> Export
     """A row as a task with one annotation; with none where nobody has annotated it."""
     outputs = {output.name: output for output in config.outputs}
     data = {name: value for name, value in row.items() if name not in (*OWN, *outputs, config.prompt)}
-    result = tuple(region for name, output in outputs.items() for region in _regions(output, _value(row.get(name))))
+    boxes = [Output(config.prompt, "TextArea", ())] if config.prompt else []
+    answered = [*boxes, *outputs.values()]
+    result = tuple(region for output in answered for region in _regions(output, _value(row.get(output.name))))
     made = _number(row.get("annotation_id"))
     annotation = Annotation.from_json(
         {

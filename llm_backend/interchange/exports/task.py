@@ -14,6 +14,7 @@ class ExportedTask:
         line: Where it begins in the file, counted from 1.
         predictions: Those that the export holds whole.
         bare: How many it tells by nothing but their ids.
+        drafts: How many annotations were not submitted.
         project: Its project's number, where the export tells.
     """
 
@@ -23,6 +24,7 @@ class ExportedTask:
     annotations: tuple[Annotation, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     bare: int = 0
+    drafts: int = 0
     project: int | None = None
 
     @property

@@ -3,7 +3,7 @@
 A file is read row by row and written row by row: of a large one, no more than a few rows are held at a time.
 """
 
-from llm_backend.interchange.tasks.reading import Shape, Survey, entries, is_table, opened, rows, survey
+from llm_backend.interchange.tasks.reading import Shape, Survey, entries, is_table, json_lines, opened, rows, survey
 from llm_backend.interchange.tasks.row import Fault, Labelled, Row
 from llm_backend.interchange.tasks.writing import Form, require_writable, write, write_tasks
 
@@ -16,6 +16,7 @@ __all__ = [
     "Survey",
     "entries",
     "is_table",
+    "json_lines",
     "opened",
     "require_writable",
     "rows",

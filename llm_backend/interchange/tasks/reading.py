@@ -155,15 +155,17 @@ def _header(file: Path, header: Sequence[str]) -> Sequence[str]:
 
 def _lines(file: Path, stream: IO[str]) -> Entries:
     """One object on each line."""
+    return (raw if isinstance(raw, Fault) else _entry(number, raw) for number, raw in json_lines(stream))
+
+
+def json_lines(stream: IO[str]) -> Iterator[tuple[int, JSON | Fault]]:
+    """The JSON value on each line that is not blank, with its number; a fault in the place of one that is broken."""
     for number, line in enumerate(stream, 1):
-        if not line.strip():
-            continue
-        try:
-            raw = json.loads(line)
-        except (ValueError, RecursionError) as exc:
-            yield Fault(number, f"it is not JSON ({fault_of(exc)}).")
-        else:
-            yield _entry(number, raw)
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except (ValueError, RecursionError) as exc:
+                yield number, Fault(number, f"it is not JSON ({fault_of(exc)}).")
 
 
 def _list(file: Path, stream: IO[str]) -> Entries:

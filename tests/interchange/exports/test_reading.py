@@ -172,8 +172,7 @@ def test_bad_entries_are_named_by_their_lines_and_spoil_no_others(tmp_path: Path
     ("name", "content", "told"),
     [
         ("export.json", "[{", "line 1 is not JSON"),
-        ("export.jsonl", "{}", "ends in .json, .csv or .tsv"),
-        ("export.txt", "", "a dataset's name ends in"),
+        ("export.txt", "", "ends in .json, .jsonl, .ndjson, .csv or .tsv"),
         ("missing.json", None, "cannot be read"),
     ],
 )
@@ -188,3 +187,27 @@ def test_odd_fields_of_an_entry_are_left_out(tmp_path: Path) -> None:
     (found,) = tasks(written(tmp_path, [odd]))
     assert (found.id, found.predictions, found.bare, found.project) == (None, (), 0, None)
     assert found.annotations == (Annotation(()),)
+
+
+def test_a_broken_line_in_the_middle_spoils_no_others(tmp_path: Path) -> None:
+    lines = '{"id": 1, "data": {"text": "a"}}\n{"id": 2, "da\n\n{"id": 3, "data": {"text": "c"}}\n'
+    file = written(tmp_path, lines, "export.jsonl")
+    found = list(read_export(file, config))
+    assert [(entry.line, type(entry)) for entry in found] == [(1, ExportedTask), (2, Fault), (4, ExportedTask)]
+
+
+def test_the_rows_of_a_task_are_brought_together(tmp_path: Path) -> None:
+    rows = [MIN | {"annotation_id": 9}, MIN | {"annotation_id": 8}, MIN | {"id": 6, "annotation_id": 10}]
+    found = tasks(written(tmp_path, rows))
+    assert [(task.id, [made.id for made in task.annotations]) for task in found] == [(5, [9, 8]), (6, [10])]
+
+
+def test_what_the_annotator_typed_is_read_from_a_flat_export(tmp_path: Path) -> None:
+    (found,) = tasks(written(tmp_path, [MIN | {"prompt": "Where to?"}]))
+    (box,) = [region for region in found.annotations[0].result if region.from_name == "prompt"]
+    assert (box.type, box.value) == ("textarea", {"text": ["Where to?"]})
+
+
+def test_drafts_are_counted(tmp_path: Path) -> None:
+    (found,) = tasks(written(tmp_path, [{"id": 1, "data": {"text": "a"}, "drafts": [{"result": []}]}]))
+    assert (found.drafts, found.annotations) == (1, ())
