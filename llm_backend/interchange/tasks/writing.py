@@ -1,10 +1,9 @@
 """How are rows written with their predictions: as tasks to import, or as a table?"""
 
-import contextlib
 import csv
+import io
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from llm_backend.core.inputs import Inputs, read
 from llm_backend.core.labeling import LabelingConfig
 from llm_backend.core.wire import JSON, TaskId
 from llm_backend.errors import InputError, RequestError
+from llm_backend.interchange.replacing import replacing, require_folder
 from llm_backend.interchange.tasks.row import Labelled
 
 
@@ -55,20 +55,10 @@ def write_tasks(file: Path, tasks: Iterable[Mapping[str, JSON]]) -> None:
 
 
 def _whole(file: Path, fill: Callable[[IO[str]], None]) -> None:
-    begun = file.with_name(f"{file.name}.part")
-    try:
-        try:
-            with open(begun, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-                fill(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(begun, file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                begun.unlink(missing_ok=True)
-            raise
-    except OSError as exc:
-        raise RequestError(f"{file} cannot be written ({exc.strerror}).") from exc
+    with replacing(file) as raw:
+        stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="")
+        fill(stream)
+        stream.detach()  # flushed, and still open
 
 
 def require_writable(file: Path) -> None:
@@ -77,10 +67,7 @@ def require_writable(file: Path) -> None:
         RequestError: The ending of the file's name does not say how it is to be written, or its folder is not there.
     """
     _writer(file)
-    if not file.absolute().parent.is_dir():
-        raise RequestError(f"{file}: there is no folder {file.parent}; make it first.")
-    if file.is_dir():
-        raise RequestError(f"{file} is a folder; give a file's name.")
+    require_folder(file)
 
 
 def _write_list(stream: IO[str], labelled: Iterable[Labelled], form: Form) -> None:
@@ -118,7 +105,7 @@ def _task_json(labelled: Labelled) -> str:
 
 def _write_table(stream: IO[str], labelled: Iterable[Labelled], form: Form) -> None:
     own = [*(["id"] if form.ids and "id" not in form.columns else []), *form.columns]
-    names = _distinct(own, [*(control.name for control in form.controls), "model_version", "error"])
+    names = distinct(own, [*(control.name for control in form.controls), "model_version", "error"])
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*own, *names])
     for one in labelled:
@@ -126,10 +113,10 @@ def _write_table(stream: IO[str], labelled: Iterable[Labelled], form: Form) -> N
         data = {"id": task.id, **task.data} if task.id is not None else task.data
         version = one.prediction.model_version if one.prediction else None
         cells = (*(data.get(name) for name in own), *_answers(one, form), version, one.error)
-        writer.writerow(map(_cell, cells))
+        writer.writerow(map(cell, cells))
 
 
-def _distinct(own: Sequence[str], names: Iterable[str]) -> list[str]:
+def distinct(own: Sequence[str], names: Iterable[str]) -> list[str]:
     """Names for our columns that the dataset's own do not have: `tone` becomes `predicted_tone` beside a `tone`."""
     made: list[str] = []
     for name in names:
@@ -155,7 +142,7 @@ def _inputs(config: LabelingConfig, data: Mapping[str, JSON], task: TaskId | Non
         return Inputs((), data)
 
 
-def _cell(value: JSON) -> str:
+def cell(value: JSON) -> str:
     """A value as a table holds it: a text as it is, all else as JSON, and nothing where there is none."""
     if value is None:
         return ""
