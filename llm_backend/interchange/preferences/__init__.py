@@ -1,0 +1,39 @@
+"""How do annotations become what a trainer learns from: pairs, demonstrations, rated answers?
+
+`finding` looks for a way in the labeling config: `comparing` (Pairwise, Ranker, several Ratings) or `answering`
+(TextArea, dialogues, Rating, Choices). `reading` finds prompt and answers in a task; `taking` says which annotations
+count, and leaves out what is not worth learning from, with its reason.
+"""
+
+from llm_backend.interchange.preferences.finding import Kind, Wishes, find_way
+from llm_backend.interchange.preferences.reading import ROLES, Roles
+from llm_backend.interchange.preferences.records import (
+    Demonstration,
+    Preference,
+    Prompt,
+    Rated,
+    Reason,
+    Record,
+    Turn,
+)
+from llm_backend.interchange.preferences.taking import Policy, Taken, Taking
+from llm_backend.interchange.preferences.way import Way
+
+__all__ = [
+    "ROLES",
+    "Demonstration",
+    "Kind",
+    "Policy",
+    "Preference",
+    "Prompt",
+    "Rated",
+    "Reason",
+    "Record",
+    "Roles",
+    "Taken",
+    "Taking",
+    "Turn",
+    "Way",
+    "Wishes",
+    "find_way",
+]

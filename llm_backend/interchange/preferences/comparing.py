@@ -1,0 +1,169 @@
+"""How does a comparison become pairs? By Pairwise, by Ranker, by ratings of several answers."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations, pairwise, product
+from typing import Literal, TypeAlias
+
+from llm_backend.core.wire import Annotation, Region, Task
+from llm_backend.errors import InputError
+from llm_backend.interchange.preferences.reading import Reading
+from llm_backend.interchange.preferences.records import Preference, Rated, Reason
+from llm_backend.interchange.preferences.way import Made, Verdict, values_of
+
+Pairs: TypeAlias = Literal["all", "adjacent", "best-worst"]
+_SIDES = ("left", "right")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The sides of a Pairwise: the one that was chosen, over the other.
+
+    Attributes:
+        objects: The left one and the right one.
+        margin: A Rating or Number that says how much better it is.
+    """
+
+    reading: Reading
+    control: str
+    objects: tuple[str, str]
+    margin: str | None = None
+
+    @property
+    def told(self) -> str:
+        return f'Pairwise "{self.control}"'
+
+    @property
+    def dialogue(self) -> bool:
+        return self.reading.dialogue(self.objects) is not None
+
+    def vote(self, annotation: Annotation) -> Hashable:
+        said = values_of(annotation.result, self.control, "selected")
+        return next((side for side in said if side in _SIDES), None)
+
+    def records(self, task: Task, annotation: Annotation) -> Made:
+        side = self.vote(annotation)
+        if side is None:
+            yield Reason.UNDECIDED
+            return
+        texts = [self.reading.text(name, task) for name in self.objects]
+        chosen, rejected = texts if side == "left" else reversed(texts)
+        yield Preference(self.reading.prompt(task, self.objects), chosen, rejected, self._margin(annotation))
+
+    def _margin(self, annotation: Annotation) -> float | None:
+        if self.margin is None:
+            return None
+        return next(_numbers(annotation.result, self.margin), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The items of a Ranker: whichever stands higher, over the lower.
+
+    Attributes:
+        items: The List.
+        buckets: From the better to the worse, where the items are sorted into Buckets; items in one are ties.
+        verdict: Which buckets hold good answers, and which bad ones; then each item is one rated answer.
+    """
+
+    reading: Reading
+    control: str
+    items: str
+    pairs: Pairs = "all"
+    buckets: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+
+    @property
+    def told(self) -> str:
+        return f'Ranker "{self.control}"'
+
+    @property
+    def dialogue(self) -> bool:
+        return self.reading.dialogue((self.items,)) is not None
+
+    def vote(self, annotation: Annotation) -> Hashable:
+        return tuple((name, ids) for name, ids in self._lists(annotation.result).items()) or None
+
+    def records(self, task: Task, annotation: Annotation) -> Made:
+        lists = self._lists(annotation.result)
+        if not any(lists.values()):
+            yield Reason.EMPTY
+            return
+        prompt, items = self.reading.prompt(task, (self.items,)), self.reading.items(self.items, task)
+        if unknown := [ident for ident in chain(*lists.values()) if ident not in items]:
+            raise InputError(f'Its data has no item "{unknown[0]}", which "{self.control}" ranks.')
+        if self.verdict is not None:
+            for name, ids in lists.items():
+                good = self.verdict.of([name])
+                yield from (Reason.UNNAMED if good is None else Rated(prompt, items[i], good) for i in ids)
+            return
+        levels = [ids for name in self.buckets if (ids := lists.get(name, ()))] if self.buckets else _single(lists)
+        if len(levels) < 2:
+            yield Reason.UNDECIDED
+        for higher, lower in _paired(len(levels), self.pairs):
+            for best, worst in product(levels[higher], levels[lower]):
+                yield Preference(prompt, items[best], items[worst], float(lower - higher))
+
+    def _lists(self, regions: Sequence[Region]) -> Mapping[str, tuple[str, ...]]:
+        held = next(iter(values_of(regions, self.control, "ranker")), None)
+        lists = held if isinstance(held, Mapping) else {}
+        return {name: tuple(map(str, ids)) for name, ids in lists.items() if isinstance(ids, list)}
+
+
+@dataclass(frozen=True, slots=True)
+class RatedApart:
+    """Several answers that each have a Rating of their own: whichever has more stars, over the other.
+
+    Attributes:
+        ratings: The name of the Rating of each answer's object.
+    """
+
+    reading: Reading
+    ratings: Mapping[str, str]
+
+    @property
+    def told(self) -> str:
+        return "Ratings " + " and ".join(f'"{name}"' for name in self.ratings.values())
+
+    @property
+    def dialogue(self) -> bool:
+        return self.reading.dialogue(tuple(self.ratings)) is not None
+
+    def vote(self, annotation: Annotation) -> Hashable:
+        return tuple(self._stars(annotation).items()) or None
+
+    def records(self, task: Task, annotation: Annotation) -> Made:
+        stars = self._stars(annotation)
+        if len(stars) < 2:
+            yield Reason.EMPTY
+            return
+        prompt = self.reading.prompt(task, tuple(self.ratings))
+        for one, other in combinations(stars, 2):
+            if stars[one] == stars[other]:
+                yield Reason.UNDECIDED
+                continue
+            best, worst = (one, other) if stars[one] > stars[other] else (other, one)
+            texts = self.reading.text(best, task), self.reading.text(worst, task)
+            yield Preference(prompt, *texts, stars[best] - stars[worst])
+
+    def _stars(self, annotation: Annotation) -> dict[str, float]:
+        told = {name: next(_numbers(annotation.result, rating), 0.0) for name, rating in self.ratings.items()}
+        return {name: stars for name, stars in told.items() if stars}  # no star is no rating
+
+
+def _numbers(regions: Sequence[Region], name: str) -> Iterator[float]:
+    for value in (*values_of(regions, name, "rating"), *values_of(regions, name, "number")):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield float(value)
+
+
+def _single(lists: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The levels of a plain ranking: each item is one."""
+    return [(ident,) for ident in next(iter(lists.values()))]
+
+
+def _paired(levels: int, pairs: Pairs) -> Iterator[tuple[int, int]]:
+    """Which levels are compared, the higher one first."""
+    if pairs == "all":
+        return combinations(range(levels), 2)
+    return pairwise(range(levels)) if pairs == "adjacent" else iter([(0, levels - 1)] if levels > 1 else [])

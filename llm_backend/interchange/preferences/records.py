@@ -1,0 +1,99 @@
+"""What does a trainer learn from? Pairs, demonstrations and rated answers, whichever file they are written to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation; `role` is system, user, assistant or tool."""
+
+    role: str
+    content: str
+
+
+Prompt: TypeAlias = tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Of two answers to a prompt, the one that people prefer.
+
+    Attributes:
+        margin: By how much, in the steps of whatever it was told in; None where that is not known.
+    """
+
+    prompt: Prompt
+    chosen: str
+    rejected: str
+    margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """How a prompt is to be answered."""
+
+    prompt: Prompt
+    completion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """Whether an answer to a prompt is a good one."""
+
+    prompt: Prompt
+    completion: str
+    good: bool
+
+
+Record: TypeAlias = Preference | Demonstration | Rated
+
+
+class Reason(StrEnum):
+    """Why something that an export holds makes no record."""
+
+    UNTOUCHED = "no annotation"
+    DRAFT = "a draft that was not submitted"
+    SKIPPED = "skipped by the annotator"
+    EMPTY = "nothing answered in the control that counts"
+    UNDECIDED = "a tie"
+    MIDDLING = "rated in the middle"
+    UNNAMED = "a value that is named neither good nor bad"
+    AFTER_GROUND_TRUTH = "another annotation of the task is the ground truth"
+    NO_GROUND_TRUTH = "not marked as ground truth"
+    OLDER = "a later annotation of the task goes first"
+    OUTVOTED = "other annotators of the task outvote or repeat it"
+    EVEN = "as many annotators say one thing as the other"
+    UNCHANGED = "left as the model wrote it"
+    NO_ORIGINAL = "the export does not hold what the model wrote"
+    IDENTICAL = "both answers are the same"
+    BLANK = "a text is empty"
+    NOTICE = "a notice of the backend, no answer"
+    NOT_THEIR_TURN = "the prompt does not end with the user's turn"
+    DUPLICATE = "the same record is there already"
+
+
+def as_demonstrations(record: Record) -> Iterator[Record]:
+    """Of a pair, the chosen answer as a demonstration."""
+    yield Demonstration(record.prompt, record.chosen) if isinstance(record, Preference) else record
+
+
+def as_rated(record: Record) -> Iterator[Record]:
+    """Of a pair, the chosen answer as a good one and the other as a bad one."""
+    if isinstance(record, Preference):
+        yield Rated(record.prompt, record.chosen, True)
+        yield Rated(record.prompt, record.rejected, False)
+    else:
+        yield record
+
+
+def as_it_is(record: Record) -> Iterator[Record]:
+    yield record
+
+
+def texts_of(record: Record) -> Iterator[str]:
+    """The answers that a record holds."""
+    held = (getattr(record, field.name) for field in fields(record))
+    return (value for value in held if isinstance(value, str))
