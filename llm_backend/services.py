@@ -312,6 +312,12 @@ def texts() -> Texts:
     return Texts(**{name: (folder / f"{name}.txt").read_text(encoding="utf-8") for name in names})
 
 
+def criteria() -> dict[str, str]:
+    """The judges' criteria under `prompts/judge/`, by name."""
+    folder = resources.files("llm_backend.prompts") / "judge"
+    return {file.name.removesuffix(".txt"): file.read_text(encoding="utf-8") for file in folder.iterdir()}
+
+
 async def _cancel_all() -> None:
     running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in running:

@@ -27,7 +27,7 @@ ROOMS = (
         "core.scores",
     ),
     *("core.overrides", "core.forms", "core.answers", "core.checks", "core.predictor", "core.corrections", "core.run"),
-    *("core.gather", "core.judge"),
+    *("core.gather", "core.judge", "core.review"),
     "interchange",
     *("adapters.addresses", "adapters.limits", "adapters.providers", "adapters.host", "adapters.pictures"),
     *("adapters.documents", "adapters.films", "adapters.showing", "adapters.data_urls", "adapters.media"),

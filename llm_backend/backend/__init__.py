@@ -12,6 +12,7 @@ from llm_backend.backend.blind import KeptAnswers
 from llm_backend.backend.datasets import Datasets
 from llm_backend.backend.interactive import Interactive
 from llm_backend.backend.jobs import Jobs
+from llm_backend.backend.judging import Judging
 from llm_backend.backend.known import KnownProjects
 from llm_backend.backend.learning import Learning
 from llm_backend.backend.lessons import Pools
@@ -57,6 +58,7 @@ class Backend:
         self._versions: dict[str, str] = {}
         self.jobs = Jobs(store, engine)
         self.datasets = Datasets(store, projects, engine)
+        self.judging = Judging(store, self.datasets)
         self.known = KnownProjects(store, self.learning, settings.default_prompt, self._versions)
         self.kept = KeptAnswers(store, settings.blind_share)
         self._lock = threading.Lock()

@@ -15,19 +15,21 @@ from dataclasses import dataclass, field, replace
 
 from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.store import Kept, Settled, Store
-from llm_backend.backend.projects import Projects
+from llm_backend.backend.projects import Bound, Projects
 from llm_backend.core.chat import Usage
 from llm_backend.core.inputs import fields_of
-from llm_backend.core.predictor import Plan
+from llm_backend.core.predictor import Parameters, Plan
 from llm_backend.core.prompts import Prompt
 from llm_backend.core.run import UNFINISHED, Run, RunTask, Spec, TaskState
 from llm_backend.core.wire import Prediction, Task
-from llm_backend.errors import LabelingError
+from llm_backend.errors import LabelingError, RequestError
 
 PROJECT = "dataset"
 """The project that a dataset's questions belong to: its store knows no other."""
 PART = 5_000
 """Rows per run. The next part is added while as many still wait, so that the model is never idle in between."""
+EXAMPLES = 8
+"""How many of people's labels go along with a question of a judge, unless FEW_SHOT says otherwise."""
 _LOOK_SECONDS = 0.1
 _PAGE = 1_000
 _STOPPED = "stopped"
@@ -94,10 +96,29 @@ class Datasets:
         if not bound.plan.controls:
             raise LabelingError("The labeling config is empty: there is nothing to fill.")
         if converse:
-            parameters = replace(bound.plan.parameters, converse=True, num_responses=1)
-            bound = replace(bound, plan=replace(bound.plan, parameters=parameters))
+            bound = _asking(bound, replace(bound.plan.parameters, converse=True, num_responses=1))
         chosen = Prompt(prompt or "", "annotator") if converse else bound.prompt((prompt, "annotator"))
-        spec = bound.spec(label_config, chosen, "label")
+        return self._opened(bound, label_config, chosen, part)
+
+    def open_judged(self, project: str, label_config: str, prompt: str) -> "Dataset":
+        """A dataset to be judged: what was published for its project goes along, and the model is asked how sure it is.
+
+        Raises:
+            LabelingError: The config cannot work.
+        """
+        bound = self._projects.bind(project, label_config)
+        few_shot = bound.plan.parameters.few_shot or EXAMPLES
+        bound = _asking(bound, replace(bound.plan.parameters, few_shot=few_shot, logprobs=True))
+        bound = replace(bound, learned=self._store.learned(project))
+        return self._opened(bound, label_config, bound.prompt((prompt, "annotator")), PART)
+
+    def resume(self, spec: Spec) -> "Dataset":
+        """A dataset that was opened before, as it was then."""
+        plan, _ = self._projects.rebuild(spec)
+        return Dataset(spec, plan, self._store, self._engine, self._clock, PART)
+
+    def _opened(self, bound: Bound, label_config: str, prompt: Prompt, part: int) -> "Dataset":
+        spec = bound.spec(label_config, prompt, "label")
         return Dataset(spec, bound.plan, self._store, self._engine, self._clock, part)
 
 
@@ -147,9 +168,21 @@ class Dataset:
         await asyncio.to_thread(self._gather_reasons)
         return progress
 
+    async def begin(self, tasks: Iterable[Task]) -> str:
+        """Have all asked in one run, and do not wait for it; returns its id.
+
+        What is known counts as answered at once. Where another run asks for all of them already, it is that one's.
+
+        Raises:
+            RequestError: That other run has ended in between.
+        """
+        run_id = await asyncio.to_thread(self._add_all, tasks)
+        await self._engine.start(run_id)
+        return run_id
+
     def answers(self, tasks: Sequence[Task]) -> Iterator[Answer]:
         """What came of these rows, in order."""
-        digests = [_digest(task) for task in tasks]
+        digests = [row_digest(task) for task in tasks]
         kept = self._store.kept(self.spec.project, self.spec.version, digests)
         return (self._answer(digest, kept.get(digest)) for digest in digests)
 
@@ -169,7 +202,7 @@ class Dataset:
 
     def _add(self, tasks: Sequence[Task], again: bool) -> Run | None:
         """Make a run of those rows that are not known; None if all are."""
-        rows = [RunTask(_digest(task), task) for task in tasks]
+        rows = [RunTask(row_digest(task), task) for task in tasks]
         distinct = {row.digest: row for row in rows}
         kept = self._kept(distinct, again)
         run = Run(uuid.uuid4().hex[:12], self.spec, "queued", created=self._clock())
@@ -183,6 +216,30 @@ class Dataset:
         failed = sum(row.digest in kept and kept[row.digest].prediction is None for row in rows)
         self._known = Progress(self._known.answered + len(rows) - len(mine) - failed, self._known.failed + failed)
         return run if mine else None
+
+    def _add_all(self, tasks: Iterable[Task]) -> str:
+        run = Run(uuid.uuid4().hex[:12], self.spec, "queued", created=self._clock())
+        first: list[str] = []
+
+        def rows() -> Iterator[RunTask]:
+            for task in tasks:
+                row = RunTask(row_digest(task), task)
+                if not first:
+                    first.append(row.digest)
+                yield row
+
+        mine = iter(self._store.add_run(run, rows()))
+        empty = True
+        while page := list(itertools.islice(mine, _PAGE)):
+            empty = False
+            if known := self._store.kept(self.spec.project, self.spec.version, page):
+                self._store.settle(run.id, [Settled(one) for one in known.values()])
+        if not empty:
+            return run.id
+        others = self._store.runs_waiting_for(self.spec.project, self.spec.version, first)
+        if not others:
+            raise RequestError("Another job has labelled these rows in this moment; ask again.")
+        return next(iter(others.values()))
 
     def _kept(self, digests: Collection[str], again: bool) -> dict[str, Kept]:
         kept = self._store.kept(self.spec.project, self.spec.version, digests)
@@ -235,11 +292,15 @@ class Dataset:
                 self._reasons.update((one.digest, sentences.setdefault(one.reason, one.reason)) for one in found)
 
 
+def _asking(bound: Bound, parameters: Parameters) -> Bound:
+    return replace(bound, plan=replace(bound.plan, parameters=parameters))
+
+
 def _shows(value: str, columns: Collection[str]) -> bool:
     return value[1:] in columns or any(name in columns for name in fields_of(value))
 
 
-def _digest(task: Task) -> str:
+def row_digest(task: Task) -> str:
     """Stands for what a row holds. Rows that hold the same are one question, whatever their ids."""
     told = json.dumps(task.data, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()

@@ -11,6 +11,7 @@ from llm_backend.cli.gather import gather
 from llm_backend.cli.health import health
 from llm_backend.cli.importing import import_
 from llm_backend.cli.jobs import jobs
+from llm_backend.cli.judge import judge
 from llm_backend.cli.label import label
 from llm_backend.cli.serve import serve
 from llm_backend.cli.worker import worker
@@ -56,7 +57,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, check, label, gather, jobs, import_, health):
+for _command in (serve, worker, demo, check, label, judge, gather, jobs, import_, health):
     main.add_command(_command)
 
 __all__ = ["main"]

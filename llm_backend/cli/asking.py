@@ -3,7 +3,7 @@
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ import click
 from llm_backend.cli.label_progress import Obstacle, Shown
 from llm_backend.cli.wording import plain
 from llm_backend.core.chat import LLM
+from llm_backend.core.wire import Task
 from llm_backend.errors import BackendError, RequestError
 from llm_backend.interchange.tasks import Labelled, Row, Survey, require_writable
 from llm_backend.settings import Settings
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _PAGE = 500
 _REASONS_TOLD = 10
 _REASONS_COUNTED = 1_000
-_INTERRUPTED = 130
+INTERRUPTED = 130
 """What a shell expects of a program that Ctrl-C ended."""
 
 
@@ -35,8 +36,8 @@ class Unusable(click.ClickException):
     exit_code = 2
 
 
-class Job(Protocol):
-    """What is to be asked, of what, and what is made of the answers."""
+class Given(Protocol):
+    """What a command that asks about a dataset is given."""
 
     @property
     def data(self) -> Path:
@@ -61,6 +62,10 @@ class Job(Protocol):
     def survey(self) -> Survey:
         """What the dataset holds."""
         ...
+
+
+class Job(Given, Protocol):
+    """What is to be asked, of what, and what is made of the answers."""
 
     def rows(self) -> Iterator[Row]:
         """Its rows that can be used, in order; each time the same."""
@@ -122,18 +127,51 @@ class Summary:
     reasons: Counter[str] = field(default_factory=Counter)
     first: dict[str, int] = field(default_factory=dict)
 
-    def count(self, labelled: Labelled, lasting: bool) -> None:
-        if labelled.prediction is not None:
+    def count(self, line: int, error: str, *, answered: bool, lasting: bool) -> None:
+        """Take in a row.
+
+        Args:
+            error: Why it has no answer; beside one, why some field stayed empty.
+            lasting: Whether asking again would fail in the same way.
+        """
+        if answered:
             self.answered += 1
-            self.partly += bool(labelled.error)
+            self.partly += bool(error)
             return
         self.failed += 1
         self.passing += not lasting
         # Reasons may quote their row, so there can be as many as rows.
-        known = labelled.error in self.reasons or len(self.reasons) < _REASONS_COUNTED
-        reason = labelled.error if known else "(other reasons)"
+        reason = error if error in self.reasons or len(self.reasons) < _REASONS_COUNTED else "(other reasons)"
         self.reasons[reason] += 1
-        self.first.setdefault(reason, labelled.row.line)
+        self.first.setdefault(reason, line)
+
+    def told(self) -> Iterator[str]:
+        """The reasons, line by line, the commonest first."""
+        for reason, count in self.reasons.most_common(_REASONS_TOLD):
+            first = f"line {self.first[reason]}" if count == 1 else f"first line {self.first[reason]}"
+            yield f"  {counted(count, 'row')} ({first}): {plain(reason)}"
+        if (more := len(self.reasons) - _REASONS_TOLD) > 0:
+            yield f"  ... and {counted(more, 'further reason')}; the output has them all."
+
+    @property
+    def how_to_go_on(self) -> str:
+        again = "The same command asks again for the others" if self.passing else ""
+        good = self.failed - self.passing
+        if not good:
+            return f"{again}."
+        return f"{again}; for {good:,} of them add --retry." if again else "To ask for the others again, add --retry."
+
+
+class Stopped(Exception):
+    """Nothing further is done now, and why was told. What is answered is kept.
+
+    Attributes:
+        code: The exit code.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 def ask_dataset(settings: Settings, job: Job, llm: LLM | None = None) -> int:
@@ -144,35 +182,62 @@ def ask_dataset(settings: Settings, job: Job, llm: LLM | None = None) -> int:
     Returns:
         The exit code.
     """
-    logging.getLogger("llm_backend").addHandler(logging.NullHandler())  # failures are told at the end, by reason
-    found = _look_through(job)
+    found = look_through(job)
     obstacle = Obstacle()
-    with _opened(settings, job, llm, obstacle) as services:
-        with _refusals():
+    with opened(settings, job, llm, obstacle) as services:
+        with refusals():
             dataset = job.dataset(services.backend.datasets, found)
         shown = Shown(found.rows, obstacle)
         try:
-            with shown.drawn() as tell:
-                tasks = (row.task for row in job.rows())
-                progress = services.loop.run(dataset.ask(tasks, tell, again=job.retry))
-            if progress.halted:
-                click.echo(f"Stopped at {shown.line}. {_kept(job)}\nError: {progress.halted}", err=True)
-                return 1
-            summary = _write(job, dataset, found)
-        except KeyboardInterrupt:
-            click.echo(f"Stopped at {shown.line}. {_kept(job)}", err=True)
-            return _INTERRUPTED
+            with stoppable(job, shown):
+                progress = ask_for(services, job, dataset, (row.task for row in job.rows()), shown)
+                summary = _write(job, dataset, found)
+        except Stopped as stopped:
+            return stopped.code
     click.echo("\n".join(_summed_up(job, found, dataset.spec.version, progress, summary)))
     for line in job.finish():
         click.echo(line)
     if not summary.failed:
-        _remove(state_of(job.output))
+        remove(state_of(job.output))
     return 1 if summary.failed or found.skipped else 0
 
 
-def _look_through(job: Job) -> Survey:
-    """What the dataset holds; rows that cannot be used are named."""
-    with _refusals():
+@contextmanager
+def stoppable(job: Given, shown: Shown) -> Iterator[None]:
+    """What Ctrl-C may end.
+
+    Raises:
+        Stopped: It was pressed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        click.echo(f"Stopped at {shown.line}. {kept(job)}", err=True)
+        raise Stopped(INTERRUPTED) from exc
+
+
+def ask_for(services: "Services", job: Given, dataset: "Dataset", tasks: Iterable[Task], shown: Shown) -> "Progress":
+    """Have asked what is not known.
+
+    Raises:
+        Stopped: Nothing further can be had now.
+    """
+    with shown.drawn() as tell:
+        progress = services.loop.run(dataset.ask(tasks, tell, again=job.retry))
+    if progress.halted:
+        click.echo(f"Stopped at {shown.line}. {kept(job)}\nError: {progress.halted}", err=True)
+        raise Stopped(1)
+    return progress
+
+
+def look_through(job: Given) -> Survey:
+    """What the dataset holds; rows that cannot be used are named.
+
+    Raises:
+        Unusable: It cannot be asked about, or not for this output.
+    """
+    logging.getLogger("llm_backend").addHandler(logging.NullHandler())  # failures are told at the end, by reason
+    with refusals():
         if job.output.resolve() in [file.resolve() for file in job.read]:
             raise RequestError(f"{job.output} is what is to be read; give the output another name.")
         require_writable(job.output)
@@ -187,8 +252,12 @@ def _look_through(job: Job) -> Survey:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """Where nothing has been asked yet, every fault is one of what was given."""
+def refusals() -> Iterator[None]:
+    """Where nothing has been asked yet, every fault is one of what was given.
+
+    Raises:
+        Unusable: In place of whatever is raised within.
+    """
     try:
         yield
     except BackendError as exc:
@@ -196,14 +265,14 @@ def _refusals() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(settings: Settings, job: Job, llm: LLM | None, obstacle: Obstacle) -> Iterator["Services"]:
+def opened(settings: Settings, job: Given, llm: LLM | None, obstacle: Obstacle) -> Iterator["Services"]:
     """All that is needed, closed in the end. Where nothing could be begun, nothing is left behind."""
     from llm_backend.adapters.store.folder import FolderInUse
     from llm_backend.services import open_for_dataset  # brings the SDK of the providers with it: only now
 
     new = not state_of(job.output).exists()
     try:
-        with _refusals():
+        with refusals():
             try:
                 services = open_for_dataset(settings, state_of(job.output), llm, obstacle)
             except FolderInUse as exc:
@@ -217,7 +286,7 @@ def _opened(settings: Settings, job: Job, llm: LLM | None, obstacle: Obstacle) -
             services.close()
     except Unusable:
         if new:
-            _remove(state_of(job.output))
+            remove(state_of(job.output))
         raise
 
 
@@ -226,7 +295,7 @@ def _write(job: Job, dataset: "Dataset", found: Survey) -> Summary:
     try:
         job.write(_labelled(job, dataset, summary), dataset, found)
     except RequestError as exc:
-        raise RequestError(f"{exc.sentence} {_kept(job)}") from exc
+        raise RequestError(f"{exc.sentence} {kept(job)}") from exc
     return summary
 
 
@@ -236,11 +305,12 @@ def _labelled(job: Job, dataset: "Dataset", summary: Summary) -> Iterator[Labell
     while page := list(itertools.islice(every, _PAGE)):
         for row, answer in zip(page, dataset.answers([row.task for row in page]), strict=True):
             labelled = Labelled(row, answer.prediction, answer.reason)
-            summary.count(labelled, answer.lasting)
+            answered = answer.prediction is not None
+            summary.count(row.line, answer.reason, answered=answered, lasting=answer.lasting)
             yield labelled
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
     """Remove our files from the folder, and the folder if it is empty then."""
     for file in folder.glob("llm_backend.*"):
         file.unlink(missing_ok=True)
@@ -253,35 +323,23 @@ def _remove(folder: Path) -> None:
 # Telling
 
 
-def _kept(job: Job) -> str:
+def kept(job: Given) -> str:
     return f"Answers are kept in {state_of(job.output)}; run the same command again to go on."
 
 
 def _summed_up(job: Job, found: Survey, version: str, progress: "Progress", summary: Summary) -> Iterator[str]:
     partly = f" ({summary.partly:,} of them with a field left empty)" if summary.partly else ""
     skipped = f", {found.skipped:,} skipped" if found.skipped else ""
-    yield f"{_count(found.rows + found.skipped, 'row')} of {job.data}: {summary.answered:,} answered{partly}, " + (
+    yield f"{counted(found.rows + found.skipped, 'row')} of {job.data}: {summary.answered:,} answered{partly}, " + (
         f"{summary.failed:,} failed{skipped}."
     )
-    for reason, count in summary.reasons.most_common(_REASONS_TOLD):
-        first = f"line {summary.first[reason]}" if count == 1 else f"first line {summary.first[reason]}"
-        yield f"  {_count(count, 'row')} ({first}): {plain(reason)}"
-    if (more := len(summary.reasons) - _REASONS_TOLD) > 0:
-        yield f"  ... and {_count(more, 'further reason')}; the output has them all."
+    yield from summary.told()
     usage = progress.usage
-    yield f"{version}: {_count(usage.calls, 'call')}, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens."
+    yield f"{version}: {counted(usage.calls, 'call')}, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens."
     yield f"Written to {job.output}."
     if summary.failed:
-        yield f"What was answered is kept in {state_of(job.output)}. {_how_to_go_on(summary)}"
+        yield f"What was answered is kept in {state_of(job.output)}. {summary.how_to_go_on}"
 
 
-def _how_to_go_on(summary: Summary) -> str:
-    again = "The same command asks again for the others" if summary.passing else ""
-    good = summary.failed - summary.passing
-    if not good:
-        return f"{again}."
-    return f"{again}; for {good:,} of them add --retry." if again else "To ask for the others again, add --retry."
-
-
-def _count(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -107,7 +107,7 @@ class Pool:
         self._corrections = [correction for correction, _ in held]
         self._sizes = [len(text.encode("utf-8", "replace")) + _size(one.answers) for one, text in held]
         self._names = [_name(one.data) for one in self._corrections]
-        self._index = _Index(text for _, text in held)
+        self._index = Index(text for _, text in held)
         self._gone: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
@@ -189,7 +189,7 @@ def _spread(near: Sequence[tuple[int, float]], most: int, labels: Callable[[int]
     return sorted(chosen, key=lambda one: -dict(near)[one])
 
 
-class _Index:
+class Index:
     """Texts by their words."""
 
     def __init__(self, texts: Iterable[str]) -> None:

@@ -6,8 +6,8 @@ then `pass_when: <label>`, and for each column the names that datasets may have 
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from llm_backend.core.examples import Correction
@@ -66,6 +66,30 @@ def read_criterion(text: str) -> Criterion:
     return Criterion(body.strip(), name, pass_when, columns)
 
 
+def find_criterion(
+    told: str, ours: Mapping[str, str], file: Callable[[str], str | None] = lambda name: None
+) -> Criterion:
+    """The criterion that is meant: one of ours by its name, a file's, or the text itself.
+
+    Args:
+        ours: Texts by name.
+        file: What stands in the file of that name; None if there is none.
+    Raises:
+        RequestError: There is none of that name, or it cannot be read.
+    """
+    name = re.sub(r"[\s-]+", "_", told.strip().casefold())
+    if name in ours:
+        return read_criterion(ours[name])
+    if (held := file(told)) is not None:
+        return read_criterion(held)
+    if told.strip() and not re.search(r"[\s{]", told.strip()):
+        raise RequestError(
+            f'There is no criterion and no file "{told.strip()[:60]}". Ours are {", ".join(sorted(ours))}; '
+            "or write one out, such as: Is {output} polite?"
+        )
+    return read_criterion(told)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A label with its reasons.
@@ -85,12 +109,14 @@ class Rubric:
 
     Attributes:
         columns: By the criterion's name of a column, the dataset's own.
+        dataset: All columns of the dataset.
         label_column: Where people's labels stand, and the judge's will.
     """
 
     criterion: Criterion
     labels: tuple[str, ...]
     columns: Mapping[str, str]
+    dataset: tuple[str, ...]
     label_column: str = LABEL_COLUMN
 
     @cached_property
@@ -217,7 +243,18 @@ def make_rubric(
         raise RequestError(f"The criterion uses {_lacking(lacking, criterion)}, which no column fills. {told}")
     if not found:
         raise RequestError(f"The criterion names no column: put one in braces where its text belongs. {told}")
-    return Rubric(criterion, labels, {name: column for name, column in found.items() if column}, label_column)
+    known = {name: column for name, column in found.items() if column}
+    return Rubric(criterion, labels, known, tuple(columns), label_column)
+
+
+def reworded(rubric: Rubric, text: str) -> Rubric:
+    """The rubric with another text for its criterion.
+
+    Raises:
+        RequestError: The text names no column, or one that the dataset does not have.
+    """
+    criterion = replace(rubric.criterion, text=text.strip())
+    return make_rubric(criterion, rubric.dataset, rubric.labels, rubric.label_column)
 
 
 def _column(name: str, criterion: Criterion, columns: Sequence[str]) -> str | None:

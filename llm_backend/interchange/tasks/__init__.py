@@ -5,7 +5,15 @@ A file is read row by row and written row by row: of a large one, no more than a
 
 from llm_backend.interchange.tasks.reading import Shape, Survey, entries, is_table, json_lines, opened, rows, survey
 from llm_backend.interchange.tasks.row import Fault, Labelled, Row
-from llm_backend.interchange.tasks.writing import Form, require_writable, write, write_tasks
+from llm_backend.interchange.tasks.writing import (
+    Form,
+    distinct,
+    require_writable,
+    table_lines,
+    write,
+    write_rows,
+    write_tasks,
+)
 
 __all__ = [
     "Fault",
@@ -14,6 +22,7 @@ __all__ = [
     "Row",
     "Shape",
     "Survey",
+    "distinct",
     "entries",
     "is_table",
     "json_lines",
@@ -21,6 +30,8 @@ __all__ = [
     "require_writable",
     "rows",
     "survey",
+    "table_lines",
     "write",
+    "write_rows",
     "write_tasks",
 ]

@@ -182,7 +182,7 @@ def _entry(line: int, raw: JSON) -> Row | Fault:
     task, meta = Task.from_json(raw), raw.get("meta")
     if not task.data:
         return Fault(line, 'its "data" is empty.')
-    return Row(line, Task(task.id, task.data), meta if isinstance(meta, Mapping) else None)
+    return Row(line, Task(task.id, task.data), meta if isinstance(meta, Mapping) else None, raw.get("annotations"))
 
 
 _READERS: Mapping[str, Callable[[Path, IO[str]], Entries]] = {

@@ -14,11 +14,13 @@ class Row:
     Attributes:
         line: Where it begins, counted from 1.
         meta: What a task of Label Studio says beside its data.
+        annotations: What people made of it, as an export tells; nothing of it is checked.
     """
 
     line: int
     task: Task
     meta: Mapping[str, JSON] | None = None
+    annotations: JSON = None
 
 
 @dataclass(frozen=True, slots=True)

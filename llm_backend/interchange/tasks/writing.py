@@ -54,6 +54,32 @@ def write_tasks(file: Path, tasks: Iterable[Mapping[str, JSON]]) -> None:
     _whole(file, lambda stream: (_lines if in_lines else _list)(stream, told))
 
 
+def write_rows(file: Path, rows: Iterable[Mapping[str, JSON]], columns: Sequence[str]) -> None:
+    """Write plain objects, as a list, one per line (.jsonl), or as a table. The file is there when it is whole.
+
+    Args:
+        columns: Of the table.
+    Raises:
+        RequestError: It cannot be written.
+    """
+    if file.suffix.lower() == ".csv":
+        _whole(file, lambda stream: stream.writelines(table_lines(rows, columns)))
+    else:
+        write_tasks(file, rows)
+
+
+def table_lines(rows: Iterable[Mapping[str, JSON]], columns: Sequence[str]) -> Iterator[str]:
+    """The lines of a table with a header."""
+    every = itertools.chain([list(columns)], ([cell(row.get(name)) for name in columns] for row in rows))
+    return map(_line, every)
+
+
+def _line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
 def _whole(file: Path, fill: Callable[[IO[str]], None]) -> None:
     with replacing(file) as raw:
         stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="")

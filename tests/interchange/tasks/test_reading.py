@@ -47,11 +47,11 @@ def test_rows_are_read(tmp_path: Path, name: str, held: str, data: list[Any]) ->
     assert survey(file).rows == len(data)
 
 
-def test_an_export_of_label_studio_is_read_with_ids_and_meta(tmp_path: Path) -> None:
+def test_an_export_of_label_studio_is_read_with_ids_meta_and_annotations(tmp_path: Path) -> None:
     task = {"id": 7, "data": {"text": "one"}, "meta": {"a": 1}, "annotations": [{"result": []}], "predictions": [3]}
     file = dataset(tmp_path, "a.json", json.dumps([task, {"id": "x", "data": {"b": 2}}], indent=2))
     assert list(rows(file)) == [
-        Row(2, Task(7, {"text": "one"}), {"a": 1}),
+        Row(2, Task(7, {"text": "one"}), {"a": 1}, [{"result": []}]),
         Row(19, Task("x", {"b": 2})),
     ]
     found = survey(file)
