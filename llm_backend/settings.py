@@ -82,6 +82,16 @@ def _switch(raw: str) -> bool:
     raise ValueError
 
 
+def _score(raw: str) -> str:
+    """none, logprobs, or how many samples to compare, from 2 to 20"""
+    word = raw.strip().lower()
+    if word in ("none", "logprobs"):
+        return word
+    if not 2 <= int(word) <= 20:
+        raise ValueError
+    return str(int(word))
+
+
 def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
     def read(raw: str) -> str:
         for name in names:
@@ -246,6 +256,13 @@ class Settings:
         0,
         _whole(0),
         "Batches go by what was learned after every so many corrections; 0: only after *Start Training*",
+    )
+    score: str = _setting(
+        "SCORE",
+        "none",
+        _score,
+        "How sure the model is of its labels, for the predictions' score: `logprobs` (the probabilities of their "
+        "tokens), or how many samples to compare, such as `5`; `none`: no score",
     )
     blind_share: float = _setting(
         "BLIND_SHARE",

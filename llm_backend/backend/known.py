@@ -1,11 +1,14 @@
 """Which projects are known, which prompt is in force in each, and where did it come from?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llm_backend.adapters.store import Project, Store
 from llm_backend.backend.learning import Learning, Lore
 from llm_backend.core.overrides import Overrides
 from llm_backend.core.run import UNFINISHED
+from llm_backend.core.scores import Calibration
+from llm_backend.core.wire import JSON
 from llm_backend.errors import RequestError, UnknownProject
 
 FORGOTTEN = "the project was forgotten"
@@ -22,6 +25,7 @@ class KnownProject:
         updated: Seconds since 1970.
         label_config: What /setup told last.
         lore: What it has learned.
+        calibration: What its scores have been worth; None where that is not known.
     """
 
     key: str
@@ -32,6 +36,7 @@ class KnownProject:
     updated: float
     label_config: str
     lore: Lore
+    calibration: Calibration | None
 
 
 class KnownProjects:
@@ -91,6 +96,21 @@ class KnownProjects:
         self._learning.publish(key)
         return self.show(key)
 
+    def calibrate(self, key: str, table: Mapping[str, JSON] | None) -> KnownProject:
+        """Say what a project's scores have been worth, so that those to come are probabilities; None takes it back.
+
+        Raises:
+            UnknownProject: Nothing is known of the project.
+            RequestError: It is no calibration.
+        """
+        self.show(key)
+        try:
+            known = Calibration.from_json(table) if table is not None else None
+        except ValueError as exc:
+            raise RequestError(f"That is no calibration: {exc}.") from exc
+        self._store.save_calibration(key, known.to_json() if known else None)
+        return self.show(key)
+
     def forget(self, key: str) -> None:
         """Remove a project and all its texts, answers and runs.
 
@@ -117,6 +137,7 @@ class KnownProjects:
             updated=project.updated,
             label_config=project.label_config,
             lore=self._learning.lore(project.key),
+            calibration=Calibration.from_json(project.calibration) if project.calibration else None,
         )
 
     def _in_force(self, project: Project) -> tuple[str, str]:

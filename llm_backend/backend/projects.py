@@ -14,6 +14,7 @@ from llm_backend.core.overrides import Overrides, ProviderOverride
 from llm_backend.core.predictor import Parameters, Plan, make_plan
 from llm_backend.core.prompts import Origin, Prompt, Template, Texts, choose
 from llm_backend.core.run import Source, Spec
+from llm_backend.core.scores import Calibration
 from llm_backend.settings import Settings
 
 V = TypeVar("V")
@@ -88,7 +89,7 @@ class Projects:
         self._template = Template(settings.use_internal_prompt_template, settings.prompt_template)
         self._configs: Recent[LabelingConfig] = Recent(64)
         self._plans: Recent[Plan] = Recent(64)
-        self._providers: Recent[ProviderOverride | None] = Recent(64)
+        self._latest: Recent[tuple[ProviderOverride | None, Calibration | None]] = Recent(64)
 
     def bind(self, key: str, label_config: str) -> Bound:
         """What is known of a project.
@@ -104,17 +105,22 @@ class Projects:
         llm, default = self._models.llm(overrides.provider), self._settings.default_prompt
         return Bound(key, plan, llm, overrides, project, default, learned)
 
-    def rebuild(self, spec: Spec) -> tuple[Plan, LLM]:
-        """The plan and the model of a run, with the provider that the project has now, or had a moment ago."""
+    def rebuild(self, spec: Spec) -> tuple[Plan, LLM, Calibration | None]:
+        """The plan and the model of a run, and what its scores are worth.
+
+        Provider and calibration are those that the project has now, or had a moment ago.
+        """
         moment = int(self._clock() * _READ_PER_SECOND)
-        provider = self._providers.get((spec.project, moment), lambda: self._provider(spec.project))
-        return self._plan(spec.label_config, spec.parameters), self._models.llm(provider)
+        provider, calibration = self._latest.get((spec.project, moment), lambda: self._of_now(spec.project))
+        return self._plan(spec.label_config, spec.parameters), self._models.llm(provider), calibration
 
     def config(self, label_config: str) -> LabelingConfig:
         return self._configs.get(label_config, lambda: parse(label_config, self._settings.prompt_prefix))
 
-    def _provider(self, key: str) -> ProviderOverride | None:
-        return Overrides.from_json(self._store.project(key).extra_params).provider
+    def _of_now(self, key: str) -> tuple[ProviderOverride | None, Calibration | None]:
+        project = self._store.project(key)
+        calibration = Calibration.from_json(project.calibration) if project.calibration else None
+        return Overrides.from_json(project.extra_params).provider, calibration
 
     def _plan(self, label_config: str, parameters: Parameters) -> Plan:
         def make() -> Plan:
@@ -124,12 +130,15 @@ class Projects:
 
     def _parameters(self, overrides: Overrides) -> Parameters:
         settings = self._settings
+        score = overrides.score or settings.score
         return Parameters(
             model=overrides.model,
             temperature=settings.temperature if overrides.temperature is None else overrides.temperature,
             num_responses=overrides.num_responses or settings.num_responses,
             fill_geometry=settings.fill_geometry if overrides.fill_geometry is None else overrides.fill_geometry,
             few_shot=settings.few_shot if overrides.few_shot is None else overrides.few_shot,
+            logprobs=score == "logprobs",
+            samples=int(score) if score.isdigit() else 0,
         )
 
 

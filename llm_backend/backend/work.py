@@ -12,6 +12,7 @@ from llm_backend.core.chat import Usage
 from llm_backend.core.inputs import Fetch
 from llm_backend.core.predictor import Outcome, predict
 from llm_backend.core.run import RunTask, Spec
+from llm_backend.core.scores import joint
 from llm_backend.core.wire import Prediction
 from llm_backend.errors import BackendError, KeyRefused, StoreError, TaskError
 from llm_backend.settings import Settings
@@ -46,19 +47,20 @@ class Asker:
             StoreError: What is known of the project cannot be read now.
         """
         try:
-            outcome = await self._outcome(spec, run_task)
+            outcome, score = await self._outcome(spec, run_task)
         except (KeyRefused, StoreError):  # the task itself is well: the run pauses, or it is asked again
             raise
         except BackendError as exc:
             log.warning("batch project=%s task=%s failed: %s", spec.project, run_task.task.id, exc.logged)
             lasting = isinstance(exc, TaskError) and exc.lasting
             return Settled(Kept(run_task.digest, None, exc.sentence, lasting, self._clock()), exc.usage or Usage())
-        prediction = Prediction(outcome.regions, None, spec.version).to_json()
+        prediction = Prediction(outcome.regions, score, spec.version).to_json()
         reason = " ".join(outcome.faults)
         return Settled(Kept(run_task.digest, prediction, reason, False, self._clock()), outcome.usage)
 
-    async def _outcome(self, spec: Spec, run_task: RunTask) -> Outcome:
-        plan, llm = self._projects.rebuild(spec)
+    async def _outcome(self, spec: Spec, run_task: RunTask) -> tuple[Outcome, float | None]:
+        """What came of a task, and how likely it is to be right."""
+        plan, llm, calibration = self._projects.rebuild(spec)
         asking = predict(
             plan,
             run_task.task,
@@ -70,4 +72,6 @@ class Asker:
             group=spec.project,
             lessons=await self._pools.published(spec, plan, llm.model),
         )
-        return await watched(asking, self._watch, "batch", spec.parameters.model or llm.model)
+        outcome = await watched(asking, self._watch, "batch", spec.parameters.model or llm.model)
+        score = joint(outcome.regions)
+        return outcome, calibration(score) if calibration and score is not None else score

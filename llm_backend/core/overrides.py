@@ -40,6 +40,7 @@ class Overrides:
     num_responses: int | None = None
     fill_geometry: bool | None = None
     few_shot: int | None = None
+    score: str | None = None
     provider: ProviderOverride | None = None
     unknown: tuple[str, ...] = ()
 
@@ -62,6 +63,7 @@ class Overrides:
             num_responses=_read(raw, "num_responses", _count, "a whole number from 1 to 20"),
             fill_geometry=_read(raw, "fill_geometry", _switch, "true or false"),
             few_shot=_read(raw, "few_shot", _examples, "a whole number from 0 to 50"),
+            score=_read(raw, "score", _score, '"none", "logprobs" or a number of samples from 2 to 20'),
             provider=_read(raw, "provider", _provider, _PROVIDER_SHAPE),
             unknown=unknown,
         )
@@ -117,6 +119,16 @@ def _switch(value: JSON) -> bool:
     if not isinstance(value, bool):
         raise TypeError
     return value
+
+
+def _score(value: JSON) -> str:
+    """As SCORE is read: `none`, `logprobs`, or how many samples to compare."""
+    if value in ("none", "logprobs"):
+        return str(value)
+    samples = int(value) if isinstance(value, str) else value
+    if type(samples) is not int or not 2 <= samples <= 20:
+        raise ValueError
+    return str(samples)
 
 
 def _provider(value: JSON) -> ProviderOverride:

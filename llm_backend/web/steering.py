@@ -70,6 +70,13 @@ def steering(services: Services) -> Blueprint:
     def publish_learned(key: str) -> Response:
         return jsonify(project_json(projects.publish(key)))
 
+    @doors.post("/projects/<key>/calibration")
+    def calibrate(key: str) -> Response:
+        body = read_body()
+        if body is not None and not isinstance(body, Mapping):
+            raise RequestError('A calibration is an object such as {"knots": [[0, 0.1], [1, 0.9]]}; null forgets it.')
+        return jsonify(project_json(projects.calibrate(key, body)))
+
     @doors.post("/projects/<key>/corrections")
     def import_corrections(key: str) -> Response:
         projects.show(key)
@@ -137,6 +144,7 @@ def project_json(project: KnownProject) -> dict[str, Any]:
         "hostname": project.hostname,
         "updated": _iso(project.updated),
         "learned": asdict(project.lore),
+        "calibration": project.calibration.to_json() if project.calibration else None,
     }
 
 

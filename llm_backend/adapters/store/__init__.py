@@ -28,6 +28,7 @@ class Project:
         hostname: What /setup calls the host: a claim.
         access_token: What /setup sent along: a secret, for that host alone.
         extra_params: The manager's extra parameters; may hold a provider's key.
+        calibration: What the project's scores have been worth (`core.scores.Calibration` as JSON); None if unknown.
         label_config: The labeling config that /setup told last; "" where none is remembered.
         updated: When any of this last changed, in seconds since 1970; 0 for a project never seen.
     """
@@ -40,6 +41,7 @@ class Project:
     hostname: str = ""
     access_token: str = field(default="", repr=False)
     label_config: str = field(default="", repr=False)
+    calibration: Mapping[str, JSON] | None = None
     updated: float = 0.0
 
 
@@ -240,6 +242,10 @@ class Store(Runs, Examples, Protocol):
 
     def reset_prompt(self, key: str) -> None:
         """Forget the project's prompt, pinned or not. What /setup said stays."""
+        ...
+
+    def save_calibration(self, key: str, calibration: Mapping[str, JSON] | None) -> None:
+        """Remember what a known project's scores have been worth; None forgets it."""
         ...
 
     def forget(self, key: str) -> None:

@@ -14,8 +14,8 @@ from llm_backend.adapters.store.sqlite_run_rows import KEEP, written_kept
 from llm_backend.adapters.store.sqlite_runs import SqliteRuns
 from llm_backend.core.wire import JSON
 
-_PROJECT = """SELECT key, prompt, prompt_origin, pinned, extra_params, hostname, access_token, label_config, updated
-    FROM projects"""
+_PROJECT = """SELECT key, prompt, prompt_origin, pinned, extra_params, hostname, access_token, label_config,
+    calibration, updated FROM projects"""
 
 
 class SqliteStore(SqliteRuns, SqliteExamples):
@@ -92,6 +92,13 @@ class SqliteStore(SqliteRuns, SqliteExamples):
             connection.execute(
                 "UPDATE projects SET prompt = 'null', prompt_origin = '', pinned = 0, updated = ? WHERE key = ?",
                 (self._clock(), plain(key)),
+            )
+
+    def save_calibration(self, key: str, calibration: Mapping[str, JSON] | None) -> None:
+        told = json.dumps(calibration and dict(calibration))
+        with self._visit() as connection:
+            connection.execute(
+                "UPDATE projects SET calibration = ?, updated = ? WHERE key = ?", (told, self._clock(), plain(key))
             )
 
     def forget(self, key: str) -> None:
@@ -193,7 +200,7 @@ class SqliteStore(SqliteRuns, SqliteExamples):
 
 
 def _project(row: tuple[Any, ...]) -> Project:
-    key, prompt, origin, pinned, extra_params, hostname, access_token, label_config, updated = row
+    key, prompt, origin, pinned, extra_params, hostname, access_token, label_config, calibration, updated = row
     return Project(
         key=key,
         prompt=json.loads(prompt),
@@ -203,6 +210,7 @@ def _project(row: tuple[Any, ...]) -> Project:
         hostname=hostname,
         access_token=access_token,
         label_config=json.loads(label_config),
+        calibration=json.loads(calibration),
         updated=updated,
     )
 

@@ -115,6 +115,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
     ),
     ("""ALTER TABLE projects ADD COLUMN label_config TEXT NOT NULL DEFAULT '""'""",),
+    ("ALTER TABLE projects ADD COLUMN calibration TEXT NOT NULL DEFAULT 'null'",),
 )
 """Entry n brings a file from schema version n to n + 1. Entries are added, never changed: they made files in use."""
 

@@ -71,6 +71,21 @@ def test_later_setup_replaces_the_earlier_and_leaves_the_prompt(store: Store) ->
     assert (found.prompt, found.prompt_origin) == ("Classify", "submitted")
 
 
+def test_what_scores_have_been_worth_is_remembered_and_forgotten(open_store: Callable[..., Store]) -> None:
+    table = {"knots": [[0.1, 0.2], [1.0, 0.9]], "count": 50}
+    store = open_store()
+    store.save_calibration(KEY, table)
+    assert store.project(KEY) == Project(KEY)  # it is not known yet
+    store.save_setup(KEY, "http://host", "token", {})
+    store.save_calibration(KEY, table)
+    again = open_store()
+    assert again.project(KEY).calibration == table
+    again.save_setup(KEY, "http://host", "other", {})
+    assert again.project(KEY).calibration == table
+    again.save_calibration(KEY, None)
+    assert again.project(KEY).calibration is None
+
+
 def test_repeated_setup_is_no_change(store: Store, clock: Clock) -> None:
     store.save_setup(KEY, "http://host", "token", {"model": "a"})
     before = store.project(KEY)

@@ -14,6 +14,7 @@ from llm_backend.core.wire import JSON
 
 _FIELDS = (
     *("key", "prompt", "prompt_origin", "pinned", "extra_params", "hostname", "access_token", "label_config"),
+    "calibration",
     "updated",
 )
 
@@ -90,6 +91,10 @@ class RedisStore(RedisRuns, RedisExamples, RedisCounts):
     def reset_prompt(self, key: str) -> None:
         self._script("reset_prompt", short(key), self._clock())
 
+    def save_calibration(self, key: str, calibration: Mapping[str, JSON] | None) -> None:
+        told = json.dumps(dict(calibration)) if calibration else ""
+        self._script("save_calibration", short(key), told, self._clock())
+
     def forget(self, key: str) -> None:
         name = short(key)
         keys = [at(kind, name) for kind in ("project", "notes", "noted")]
@@ -151,7 +156,7 @@ class RedisStore(RedisRuns, RedisExamples, RedisCounts):
 
 
 def _project(row: Any) -> Project | None:
-    key, prompt, origin, pinned, extra_params, hostname, access_token, label_config, updated = row
+    key, prompt, origin, pinned, extra_params, hostname, access_token, label_config, calibration, updated = row
     if key is None:
         return None
     return Project(
@@ -163,6 +168,7 @@ def _project(row: Any) -> Project | None:
         hostname=hostname or "",
         access_token=access_token or "",
         label_config=label_config or "",
+        calibration=json.loads(calibration) if calibration else None,
         updated=float(updated),
     )
 
