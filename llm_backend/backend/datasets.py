@@ -114,7 +114,7 @@ class Datasets:
 
     def resume(self, spec: Spec) -> "Dataset":
         """A dataset that was opened before, as it was then."""
-        plan, _ = self._projects.rebuild(spec)
+        plan, _, _ = self._projects.rebuild(spec)
         return Dataset(spec, plan, self._store, self._engine, self._clock, PART)
 
     def _opened(self, bound: Bound, label_config: str, prompt: Prompt, part: int) -> "Dataset":
