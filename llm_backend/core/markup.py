@@ -150,15 +150,28 @@ def rendered(markup: str, *, inline: bool = False) -> Page:
 
 def picture_urls(markup: str) -> tuple[str, ...]:
     """Where the pictures of this HTML lie, in order: the `src` of each <img> that a reader sees."""
+    return tuple(url for tag, url in media_urls(markup) if tag == "img")
+
+
+def media_urls(markup: str) -> tuple[tuple[str, str], ...]:
+    """What this HTML shows and plays, in order: `img`, `video` or `audio`, and where it lies.
+
+    Of several sources of a video or sound, the first counts. Angle brackets around an address, as Markdown has them,
+    are no part of it.
+    """
     if "<" not in markup:
         return ()
     walk = etree.iterwalk(_parse_html(markup), events=("start",))
     found = []
     for _, element in walk:
-        if tag_of(element) in _UNSEEN:
+        tag = tag_of(element)
+        if tag in _UNSEEN:
             walk.skip_subtree()
-        elif tag_of(element) == "img" and (element.get("src") or "").strip():
-            found.append(str(element.get("src")).strip())
+        elif tag in ("img", "video", "audio"):
+            sources = (part for part in element.iter("source")) if tag != "img" else ()
+            held = (str(part.get("src") or "").strip().strip("<>").strip() for part in (element, *sources))
+            if url := next(filter(None, held), ""):
+                found.append((tag, url))
     return tuple(found)
 
 
