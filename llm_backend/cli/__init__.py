@@ -6,6 +6,7 @@ import click
 
 from llm_backend import __version__
 from llm_backend.cli.check import check
+from llm_backend.cli.convert import convert
 from llm_backend.cli.demo import demo
 from llm_backend.cli.gather import gather
 from llm_backend.cli.health import health
@@ -57,7 +58,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, check, label, judge, gather, jobs, import_, health):
+for _command in (serve, worker, demo, check, label, judge, gather, convert, jobs, import_, health):
     main.add_command(_command)
 
 __all__ = ["main"]

@@ -8,6 +8,7 @@ paths and nowhere else. Sentences name host and path, never a query: signatures 
 """
 
 from llm_backend.adapters.media.media import Media
+from llm_backend.adapters.media.texts import Texts
 from llm_backend.adapters.media.web import Bounds
 
-__all__ = ["Bounds", "Media"]
+__all__ = ["Bounds", "Media", "Texts"]

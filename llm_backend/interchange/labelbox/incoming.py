@@ -14,13 +14,11 @@ from llm_backend.interchange.labelbox.config import config_of
 from llm_backend.interchange.labelbox.conversation import Conversation
 from llm_backend.interchange.labelbox.documents import read_document
 from llm_backend.interchange.labelbox.ontology import Ontology, preference
+from llm_backend.interchange.labelbox.places import Fetch
 from llm_backend.interchange.labelbox.prelabels import Prelabels
 from llm_backend.interchange.labelbox.rows import Row, read_row
 from llm_backend.interchange.labelbox.tasks import Line, Said, table, task_of
 from llm_backend.interchange.tasks import Fault, entries
-
-Fetch = Callable[[Sequence[str]], Sequence[bytes | BackendError]]
-"""Brings what lies at these addresses, in order; in the place of what could not be brought is the reason."""
 
 _AT_ONCE = 32
 _MOST_TITLES = 50

@@ -44,13 +44,14 @@ def write(file: Path, labelled: Iterable[Labelled], form: Form) -> None:
 
 
 def write_tasks(file: Path, tasks: Iterable[Mapping[str, JSON]]) -> None:
-    """Write tasks to import, as a list or (.jsonl) one per line. The file is there when it is whole, as with `write`.
+    """Write tasks to import, as a list or (.jsonl, .ndjson) one per line. The file is there when it is whole, as with
+    `write`.
 
     Raises:
         RequestError: It cannot be written.
     """
     told = (json.dumps(task, ensure_ascii=False) for task in tasks)
-    in_lines = file.suffix.lower() == ".jsonl"
+    in_lines = file.suffix.lower() in (".jsonl", ".ndjson")
     _whole(file, lambda stream: (_lines if in_lines else _list)(stream, told))
 
 

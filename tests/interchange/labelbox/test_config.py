@@ -61,7 +61,9 @@ def test_each_question_gets_its_control_with_its_options() -> None:
 
 
 def test_an_option_with_a_comma_shows_what_hangs_on_it_with_any_option() -> None:
-    (_, below) = parse(config_of(of(asked("radio", "R", "x", {"value": "a, b", "options": [asked("text", "T")]})))).outputs
+    (_, below) = parse(
+        config_of(of(asked("radio", "R", "x", {"value": "a, b", "options": [asked("text", "T")]})))
+    ).outputs
     assert set(below.conditions) == {Condition("choice-selected", "r")}
 
 
