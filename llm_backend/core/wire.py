@@ -82,16 +82,29 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What is stored for a task: its regions, a score (a probability or None) and the version that made it."""
+    """What is stored for a task: its regions, a score (a probability or None) and the version that made it.
+
+    Attributes:
+        id, created: Under which number the host stores it, and since when (seconds since 1970; 0 where it does not
+            tell). We tell neither.
+    """
 
     result: tuple[Region, ...]
     score: float | None = None
     model_version: str | None = None
+    id: int | None = None
+    created: float = 0.0
 
     @classmethod
     def from_json(cls, raw: Mapping[str, JSON]) -> "Prediction":
         version = _text_or_none(raw.get("model_version"))
-        return cls(_regions(raw.get("result")), _number_or_none(raw.get("score")), version)
+        return cls(
+            _regions(raw.get("result")),
+            _number_or_none(raw.get("score")),
+            version,
+            _whole_or_none(raw.get("id")),
+            _moment(raw.get("created_at")),
+        )
 
     def to_json(self) -> dict[str, JSON]:
         raw: dict[str, JSON] = {"result": [region.to_json() for region in self.result], "score": self.score}

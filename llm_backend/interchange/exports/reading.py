@@ -89,13 +89,14 @@ def _entry(file: Path, line: int, raw: JSON, config: Config | None) -> ExportedT
     if not isinstance(raw, Mapping):
         return Fault(line, "it is no task; an export holds objects.")
     if isinstance(raw.get("data"), Mapping):
-        return _raw(line, raw)
+        return of_json(line, raw)
     if not set(OWN) & set(raw):
         return Fault(line, 'it is no exported task: it has neither "data" nor an "annotation_id".')
     return _flat(file, line, raw, config)
 
 
-def _raw(line: int, raw: Mapping[str, JSON]) -> ExportedTask | Fault:
+def of_json(line: int, raw: Mapping[str, JSON]) -> ExportedTask | Fault:
+    """A task that has its data apart, as raw exports and Label Studio's API tell it."""
     if not raw["data"]:
         return Fault(line, 'its "data" is empty.')
     task, told, drafts = Task.from_json(raw), raw.get("predictions"), raw.get("drafts")
