@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from urllib.parse import quote
 
-from llm_backend.adapters.host.session import Host, HostError
+from llm_backend.adapters.host.session import Host, api_object
 from llm_backend.core.wire import JSON
 
 MOST_ASKED = 250
@@ -22,7 +22,7 @@ async def created_at(host: Host, project: int) -> str:
     Raises:
         HostError: There is no such project, or this key's user may not see it.
     """
-    found = _object(await host.get(f"/api/projects/{project}/"), "the project")
+    found = api_object(await host.get(f"/api/projects/{project}/"), "the project")
     return str(found.get("created_at") or "")
 
 
@@ -60,7 +60,7 @@ async def import_predictions(host: Host, project: int, predictions: Collection[M
         HostError: With `answered` 400: one of the tasks does not exist, or the host is strict about what it takes.
     """
     path = f"/api/projects/{project}/import/predictions"
-    created = _object(await host.post(path, list(predictions), _IMPORT_SECONDS), path).get("created")
+    created = api_object(await host.post(path, list(predictions), _IMPORT_SECONDS), path).get("created")
     return created if isinstance(created, int) else 0
 
 
@@ -95,19 +95,9 @@ async def _asked(host: Host, project: int, tasks: list[int], filters: list[JSON]
     path = f"/api/tasks?project={project}&include=id&review=true&page_size={len(tasks)}&query={query}"
     found: set[int] = set()
     for page in range(1, _PAGES + 1):
-        answer = _object(await host.get(f"{path}&page={page}"), "/api/tasks")
+        answer = api_object(await host.get(f"{path}&page={page}"), "/api/tasks")
         shown = {task["id"] for task in answer.get("tasks") or () if isinstance(task, Mapping) and "id" in task}
         found |= shown
         if not shown or len(found) >= int(answer.get("total") or 0):
             break
     return found & set(tasks)
-
-
-def _object(body: bytes, what: str) -> Mapping[str, JSON]:
-    try:
-        found = json.loads(body)
-    except ValueError as exc:
-        raise HostError(f"What answers for {what} is not Label Studio's API: it is no JSON.", lasting=True) from exc
-    if not isinstance(found, Mapping):
-        raise HostError(f"What answers for {what} is not Label Studio's API: it is no object.", lasting=True)
-    return found

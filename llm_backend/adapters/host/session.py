@@ -6,8 +6,9 @@ of a few minutes, which is kept and renewed; a legacy token is sent as it is.
 """
 
 import asyncio
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -295,6 +296,21 @@ class Host:
 
     def _connector(self) -> aiohttp.TCPConnector:
         return aiohttp.TCPConnector(limit=16)
+
+
+def api_object(body: bytes, what: str) -> Mapping[str, JSON]:
+    """The object that Label Studio's API answers with.
+
+    Raises:
+        HostError: It is none: something else answers there.
+    """
+    try:
+        found = json.loads(body)
+    except ValueError as exc:
+        raise HostError(f"What answers for {what} is not Label Studio's API: it is no JSON.", lasting=True) from exc
+    if not isinstance(found, Mapping):
+        raise HostError(f"What answers for {what} is not Label Studio's API: it is no object.", lasting=True)
+    return found
 
 
 def _spoken(url: URL) -> str:
