@@ -1,6 +1,6 @@
 # docker build -t llm-backend .                        pictures go to the model
 # docker build -t llm-backend --build-arg OCR=1 .      with Tesseract, for IMAGE_MODE=ocr
-# docker build -t llm-backend --build-arg MEDIA=1 .    with all extras: documents, videos and sounds are read, too
+# docker build -t llm-backend --build-arg MEDIA=1 .    with the extras ocr, pdf and video: documents and films, too
 ARG PYTHON_VERSION=3.12
 
 FROM python:${PYTHON_VERSION}-slim AS build

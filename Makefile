@@ -73,7 +73,7 @@ lock:
 	export UV_CUSTOM_COMPILE_COMMAND='make lock'; set -e; \
 	$$COMPILE $(ARGS) pyproject.toml -o requirements.lock; \
 	$$COMPILE $(ARGS) pyproject.toml -c requirements.lock --extra ocr -o requirements-ocr.lock; \
-	$$COMPILE $(ARGS) pyproject.toml -c requirements-ocr.lock --all-extras -o requirements-media.lock; \
+	$$COMPILE $(ARGS) pyproject.toml -c requirements-ocr.lock --extra ocr --extra pdf --extra video -o requirements-media.lock; \
 	$$COMPILE $(ARGS) pyproject.toml -c requirements-media.lock --all-extras --group dev -o requirements-dev.lock; \
 	$$COMPILE $(ARGS) -c requirements-dev.lock --group build -o requirements-build.lock
 

@@ -28,7 +28,7 @@ ROOMS = (
     ),
     *("core.overrides", "core.forms", "core.answers", "core.checks", "core.predictor", "core.corrections", "core.run"),
     *("core.gather", "core.judge", "core.review"),
-    "interchange",
+    *("interchange", "agreement"),
     *("adapters.addresses", "adapters.limits", "adapters.providers", "adapters.host", "adapters.pictures"),
     *("adapters.documents", "adapters.films", "adapters.showing", "adapters.data_urls", "adapters.media"),
     *("adapters.store", "adapters.runs"),
@@ -47,7 +47,10 @@ LIBRARIES = {
     "flask": ("web",),
     "gunicorn": ("web",),
     "httpx2": ("adapters.providers",),
+    "jinja2": ("web",),
+    "krippendorff": ("agreement",),
     "lxml": ("core.markup",),
+    "numpy": ("agreement",),
     "openai": ("adapters.providers",),
     "PIL": ("adapters.pictures",),
     "prometheus_client": ("metrics",),
@@ -56,6 +59,8 @@ LIBRARIES = {
     "redis": ("adapters.runs", "adapters.store"),
     "rq": ("adapters.runs",),
     "rich": ("cli",),
+    "scipy": ("agreement",),
+    "sklearn": ("agreement",),
     "sqlite3": ("adapters.store", "demo"),  # the demo reads Label Studio's own database, which is not our store
     "werkzeug": ("web",),
     "yarl": ("adapters.host", "adapters.media"),  # aiohttp's URLs

@@ -1,0 +1,282 @@
+"""What does the whole report say?"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from llm_backend.agreement.biases import Judged, Lean, against_people, by_length, by_swapping, mid_p, swapped
+from llm_backend.agreement.calibration import Case, Certainty, certainty
+from llm_backend.agreement.figures import Figures, figures, quality, reference, right
+from llm_backend.agreement.pairs import Kind, Material, Pair, Value, kept
+from llm_backend.agreement.resampling import Estimate, mean
+from llm_backend.agreement.spans import Span
+from llm_backend.core.wire import JSON, TaskId
+
+MOST_TOLD = 500
+"""Disagreements that are told of each control and version; all are counted."""
+_MOST_WORDS = 200
+_MOST_COMPARED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A task on which people and the model differ.
+
+    Attributes:
+        link: Where it is opened in Label Studio; "" where its address is not known.
+        quality: 0 where they simply differ, the overlap of stretches, the absolute error of a number.
+    """
+
+    task: TaskId | None
+    link: str
+    people: str
+    model: str
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """People against one version of the model, on one control.
+
+    Attributes:
+        people: How many.
+        agreements: Single judgements that are the model's answer.
+        accepted: Of these, those that are nothing but the model's answer left as it was shown.
+        all: Figures over all judgements.
+        unaccepted: Without the accepted ones. What was shown and corrected stays in, so that this errs on the low side,
+            as the former does on the high one.
+        blind: Over what people answered before the model did; the fair measure, where there is enough of it.
+        shown: Over all else.
+        differing: How many tasks people and the model differ on; `disagreements` are the first of them.
+    """
+
+    control: str
+    kind: Kind
+    version: str
+    people: int
+    agreements: int
+    accepted: int
+    all: Figures
+    unaccepted: Figures
+    blind: Figures
+    shown: Figures
+    differing: int
+    disagreements: tuple[Disagreement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Two versions on the same tasks.
+
+    Attributes:
+        measure: `accuracy`, `overlap` (both better if higher) or `absolute error` (better if lower).
+        difference: New less old, paired by task.
+        p: Of such a difference by chance, for accuracy (McNemar, mid-p); None for the others.
+    """
+
+    control: str
+    measure: str
+    old: str
+    new: str
+    tasks: int
+    old_value: float
+    new_value: float
+    difference: Estimate
+    p: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Biases:
+    """Of a control that judges pairs, and one version.
+
+    Attributes:
+        position: Over pairs that stand in the material in both orders; None where none do.
+        side: Towards the left, against people's word on the same pairs.
+        length: Towards the longer text, against people's word on the same pairs.
+    """
+
+    control: str
+    version: str
+    position: Lean | None
+    side: Lean
+    length: Lean
+
+
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """What a version's scores are worth. An answer is right if all its controls but free text are."""
+
+    version: str
+    certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How well people and the model agree.
+
+    Attributes:
+        versions: The oldest first.
+        unpredicted: Annotated tasks without a prediction.
+        skipped: Annotations by which a task was skipped.
+        unread: Annotated tasks that are not what the labeling config shows.
+        outside: Answers that the labeling config does not offer (any more), by control; they are left out.
+        unmeasured: Why some controls are not measured, as sentences.
+    """
+
+    source: str
+    tasks: int
+    annotated: int
+    unpredicted: int
+    skipped: int
+    unread: int
+    people: int
+    versions: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    changes: tuple[Change, ...]
+    certainties: tuple[Sureness, ...]
+    biases: tuple[Biases, ...]
+    outside: dict[str, int]
+    unmeasured: tuple[str, ...]
+
+    def to_json(self) -> dict[str, JSON]:
+        """As JSON holds it: nothing in it is NaN; what is undefined is null."""
+        return asdict(self)
+
+
+def make_report(found: Material, source: str, url: str = "") -> Report:
+    """Measure all there is.
+
+    Args:
+        source: What was read, as the reader is told.
+        url: Where Label Studio is, for links; "" makes none.
+    """
+    versions = sorted({pair.version for pair in found.pairs}, key=lambda name: (found.versions[name], name))
+    by_key: defaultdict[tuple[str, str], list[Pair]] = defaultdict(list)
+    for pair in found.pairs:
+        by_key[(pair.control, pair.version)].append(pair)
+    keys = [(name, version) for name in found.kinds for version in versions if (name, version) in by_key]
+    return Report(
+        source=source,
+        tasks=found.tasks,
+        annotated=found.annotated,
+        unpredicted=found.unpredicted,
+        skipped=found.skipped,
+        unread=found.unread,
+        people=len(found.people),
+        versions=tuple(versions),
+        comparisons=tuple(_comparison(found.kinds[key[0]], by_key[key], url) for key in keys),
+        changes=tuple(_changes(found, by_key, versions)),
+        certainties=tuple(_certainties(found, versions)),
+        biases=tuple(_biases(found, by_key)),
+        outside=dict(found.outside),
+        unmeasured=tuple(found.unmeasured.values()),
+    )
+
+
+def latest_calibration(report: Report) -> Certainty | None:
+    """What the scores of the latest version are worth that has any."""
+    return report.certainties[-1].certainty if report.certainties else None
+
+
+def _comparison(kind: Kind, pairs: Sequence[Pair], url: str) -> Comparison:
+    told = [(pair, one) for pair in pairs for one in pair.people]
+    agreeing = [one for pair, one in told if one.value == pair.model]
+    worst_last = -1 if kind == "number" else 1
+    differing = [
+        (found, pair) for pair in pairs if (found := quality(kind, pair)) is not None and not right(kind, pair)
+    ]
+    differing.sort(key=lambda one: worst_last * one[0])
+    return Comparison(
+        control=pairs[0].control,
+        kind=kind,
+        version=pairs[0].version,
+        people=len({one.by for _, one in told}),
+        agreements=len(agreeing),
+        accepted=sum(one.accepted for one in agreeing),
+        all=figures(kind, pairs),
+        unaccepted=figures(kind, kept(pairs, lambda one: not one.accepted)),
+        blind=figures(kind, kept(pairs, lambda one: one.blind)),
+        shown=figures(kind, kept(pairs, lambda one: not one.blind)),
+        differing=len(differing),
+        disagreements=tuple(_disagreement(kind, pair, found, url) for found, pair in differing[:MOST_TOLD]),
+    )
+
+
+def _disagreement(kind: Kind, pair: Pair, found: float, url: str) -> Disagreement:
+    if kind == "spans":
+        said = " | ".join(dict.fromkeys(_words(one.value) for one in pair.people))
+    else:
+        said = _words(reference(kind, pair.people))
+    link = ""
+    if url and pair.project is not None and isinstance(pair.task, int):
+        link = f"{url.rstrip('/')}/projects/{pair.project}/data?task={pair.task}"
+    return Disagreement(pair.task, link, said, _words(pair.model), found)
+
+
+def _words(value: Value) -> str:
+    """A value as a reader takes it in; "" for none."""
+    if not isinstance(value, tuple):
+        return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    words = ", ".join(_spot(one) if isinstance(one, Span) else str(one) for one in value)
+    return words if len(words) <= _MOST_WORDS else words[: _MOST_WORDS - 1] + "…"
+
+
+def _spot(span: Span) -> str:
+    return f"{span.label or 'unlabelled'} {span.start:g}-{span.end:g}"
+
+
+_MEASURES: dict[Kind, str] = {"number": "absolute error", "spans": "overlap"}
+
+
+def _changes(found: Material, by_key: dict[tuple[str, str], list[Pair]], versions: Sequence[str]) -> Iterator[Change]:
+    """The newest version against those before it."""
+    if len(versions) < 2:
+        return
+    *others, new = versions
+    for name, kind in found.kinds.items():
+        qualities = {version: _qualities(kind, by_key.get((name, version), [])) for version in versions}
+        for old in reversed(others[-_MOST_COMPARED:]):
+            tasks = [task for task in qualities[new] if task in qualities[old]]
+            if tasks:
+                first = np.array([qualities[old][task] for task in tasks])
+                second = np.array([qualities[new][task] for task in tasks])
+                measure = _MEASURES.get(kind, "accuracy")
+                p = mid_p(int((second > first).sum()), int((second < first).sum())) if measure == "accuracy" else None
+                means = float(first.mean()), float(second.mean())
+                yield Change(name, measure, old, new, len(tasks), *means, mean(second - first), p)
+
+
+def _qualities(kind: Kind, pairs: Sequence[Pair]) -> dict[TaskId, float]:
+    told = ((pair.task, quality(kind, pair)) for pair in pairs)
+    return {task: found for task, found in told if task is not None and found is not None}
+
+
+def _certainties(found: Material, versions: Sequence[str]) -> Iterator[Sureness]:
+    rights: defaultdict[tuple[TaskId | None, str], list[bool | None]] = defaultdict(list)
+    for pair in found.pairs:
+        if found.kinds[pair.control] != "text":
+            rights[(pair.task, pair.version)].append(right(found.kinds[pair.control], pair))
+    for version in versions:
+        told = [(one.score, rights.get((one.task, version), [])) for one in found.scored if one.version == version]
+        cases = [Case(score, all(parts)) for score, parts in told if parts and None not in parts]
+        measured = certainty(cases)
+        if measured is not None:
+            yield Sureness(version, measured)
+
+
+def _biases(found: Material, by_key: dict[tuple[str, str], list[Pair]]) -> Iterator[Biases]:
+    judges = {name for _, name in found.shown}
+    for (name, version), pairs in by_key.items():
+        if name not in judges:
+            continue
+        judged = []
+        for pair in pairs:
+            shown, said = found.shown[(pair.task, name)], reference("labels", pair.people)
+            if pair.model is not None:
+                people = said[0] if isinstance(said, tuple) and said else None
+                judged.append(Judged(shown.left, shown.right, pair.model[0], people, shown.context))
+        both = swapped(judged)
+        position = by_swapping(both) if both else None
+        yield Biases(name, version, position, against_people(judged), by_length(judged))

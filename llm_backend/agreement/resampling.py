@@ -1,0 +1,97 @@
+"""How far may a figure be off, given how few tasks it was seen on?
+
+The percentile bootstrap (Efron and Tibshirani 1993, chapter 13): tasks are drawn again with replacement, and the
+figure taken anew each time. All figures here depend on sums over tasks, so what is drawn is how often each kind of task
+occurs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+Numbers: TypeAlias = NDArray[np.float64]
+Statistic: TypeAlias = Callable[[Numbers], Numbers]
+"""Takes sums over tasks, a row for each drawing, and gives the figure for each row; NaN where it is undefined."""
+
+_RESAMPLES = 1000
+_RESAMPLES_LEAST = 200
+_DRAWS = 10_000_000
+"""With more to draw than this, fewer drawings do: the interval is narrow then, and its ends matter less."""
+LEVEL = 0.95
+_SEED = 20_240_607
+_CELLS = 2_000_000
+# With more of the drawings undefined than this, what is left would not be a fair sample.
+_UNDEFINED = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its interval; all None where it is undefined, the bounds None where one task is all there is."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def estimate(
+    rows: Numbers, statistic: Statistic, value: float | None = None, counts: Numbers | None = None
+) -> Estimate:
+    """A figure and its 95 % interval.
+
+    Args:
+        rows: What each task adds to the sums, (tasks, sums).
+        value: The figure itself, where a library gave it; None takes it by `statistic`.
+        counts: How many tasks are like each row; one each by default.
+    """
+    if not len(rows):
+        return Estimate()
+    if counts is None:
+        rows, found = np.unique(rows, axis=0, return_counts=True)
+        counts = found.astype(float)
+    if value is None:
+        value = _finite(float(statistic((counts @ rows)[np.newaxis])[0]))
+    if value is None or counts.sum() < 2:
+        return Estimate(value)
+    drawn = _drawings(rows, statistic, counts)
+    defined = drawn[np.isfinite(drawn)]
+    if len(defined) < (1 - _UNDEFINED) * len(drawn):
+        return Estimate(value)
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(value, float(low), float(high))
+
+
+def ratio(over: Numbers, under: Numbers) -> Numbers:
+    """Divide; NaN where there is nothing to divide by."""
+    undefined = np.full(np.broadcast(over, under).shape, np.nan)
+    return np.asarray(np.divide(over, under, out=undefined, where=under != 0))
+
+
+def share(hits: int, tasks: int) -> Estimate:
+    """A share with Wilson's interval (1927), which unlike the bootstrap's has some width where all or none are hits."""
+    if tasks < 2:
+        return Estimate(hits / tasks if tasks else None)
+    bounds = binomtest(hits, tasks).proportion_ci(LEVEL, method="wilson")
+    return Estimate(hits / tasks, float(bounds.low), float(bounds.high))
+
+
+def mean(values: Numbers) -> Estimate:
+    """The mean of one number per task."""
+    return estimate(np.column_stack([values, np.ones(len(values))]), lambda sums: ratio(sums[:, 0], sums[:, 1]))
+
+
+def _drawings(rows: Numbers, statistic: Statistic, counts: Numbers) -> Numbers:
+    rng = np.random.default_rng(_SEED)
+    tasks = int(counts.sum())
+    at_once = max(1, _CELLS // len(rows))
+    often = min(_RESAMPLES, max(_RESAMPLES_LEAST, _DRAWS // len(rows)))
+    parts = [min(at_once, often - done) for done in range(0, often, at_once)]
+    drawn = (rng.multinomial(tasks, counts / tasks, size=part).astype(float) @ rows for part in parts)
+    return np.concatenate([statistic(sums) for sums in drawn])
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
