@@ -97,7 +97,7 @@ def _entry(file: Path, line: int, raw: JSON, config: Config | None) -> ExportedT
 
 def of_json(line: int, raw: Mapping[str, JSON]) -> ExportedTask | Fault:
     """A task that has its data apart, as raw exports and Label Studio's API tell it."""
-    if not raw["data"]:
+    if not isinstance(raw.get("data"), Mapping) or not raw["data"]:
         return Fault(line, 'its "data" is empty.')
     task, told, drafts = Task.from_json(raw), raw.get("predictions"), raw.get("drafts")
     whole = [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []

@@ -1,0 +1,191 @@
+"""How is agreement measured from a shell? Over an export, or over a project of a running Label Studio."""
+
+import asyncio
+import itertools
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llm_backend.cli.options import takes_settings
+from llm_backend.cli.wording import plain
+from llm_backend.core.labeling import parse
+from llm_backend.errors import RequestError
+from llm_backend.interchange.exports import ExportedTask, of_json, read_export
+from llm_backend.interchange.tasks import Fault
+from llm_backend.settings import Settings
+
+if TYPE_CHECKING:
+    from llm_backend.adapters.host import Host
+    from llm_backend.agreement.report import Report
+    from llm_backend.core.predictor import Plan
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_OUT = click.Path(dir_okay=False, path_type=Path)
+_FAULTS_TOLD = 10
+_WIDTH = 120
+
+
+@click.command(short_help="How well people and the model agree.")
+@click.argument("export", metavar="[EXPORT.json]", type=_FILE, required=False)
+@click.option("--config", metavar="CONFIG.xml", type=_FILE, help="The labeling config; else that of --project.")
+@click.option("--project", metavar="N", type=click.IntRange(1), help="A project of Label Studio, by its number.")
+@click.option("--url", "LABEL_STUDIO_URL", metavar="URL", help="Where Label Studio is (LABEL_STUDIO_URL).")
+@click.option("--json", "json_file", metavar="FILE", type=_OUT, help="Write the whole report as JSON.")
+@click.option("--html", "html_file", metavar="FILE", type=_OUT, help="Write it as one HTML page with plots.")
+@click.option("--calibration", metavar="FILE", type=_OUT, help="Write what makes probabilities of the scores.")
+@takes_settings(asks_model=False)
+def evaluate(
+    settings: Settings,
+    export: Path | None,
+    config: Path | None,
+    project: int | None,
+    json_file: Path | None,
+    html_file: Path | None,
+    calibration: Path | None,
+) -> None:
+    """Measure how well people and the model agree, control by control and version by version.
+
+    Over EXPORT.json, which must hold whole predictions (Label Studio's plain export tells only their ids), or over a
+    project that is read from Label Studio with LABEL_STUDIO_API_KEY. Answers that people were shown and left as they
+    were are told apart from answers of their own. Needs the extra "evaluate".
+
+    \b
+    Examples:
+      llm-backend evaluate --url http://localhost:8080 --project 7 --html report.html
+      llm-backend evaluate export.json --config config.xml --json report.json
+      llm-backend evaluate export.json --config config.xml --calibration calibration.json
+    """
+    from llm_backend.agreement.pairs import gather  # its libraries are an extra, and slow to load: only now
+    from llm_backend.agreement.report import make_report
+
+    if export is None and project is None:
+        raise click.UsageError("Say what to measure: EXPORT.json, or --project.")
+    if config is None and project is None:
+        raise click.UsageError("Say how the export was labelled: --config CONFIG.xml, or --project.")
+    address = settings.label_studio_url
+    with _Project(settings, project) as host:
+        plan = _plan(settings, config.read_text(encoding="utf-8-sig") if config else host.label_config())
+        found = gather(plan, _usable(read_export(export, lambda: plan.config) if export else host.tasks()))
+    report = make_report(found, str(export.name) if export else f"project {project} of {address}", address)
+    _write(report, json_file, html_file, calibration)
+    _say(report)
+
+
+class _Project:
+    """A project as Label Studio's API tells it, page by page."""
+
+    def __init__(self, settings: Settings, project: int | None) -> None:
+        self._settings = settings
+        self._project = project
+        self._runner = asyncio.Runner()
+        self._opened: Host | None = None
+
+    def __enter__(self) -> "_Project":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._opened is not None:
+            self._runner.run(self._opened.close())
+        self._runner.close()
+
+    def label_config(self) -> str:
+        from llm_backend.adapters.host.project import label_config
+
+        return self._runner.run(label_config(self._host, self._number))
+
+    def tasks(self) -> Iterator[ExportedTask | Fault]:
+        from llm_backend.adapters.host.project import task_page
+
+        seen = 0
+        for page in itertools.count(1):
+            found = self._runner.run(task_page(self._host, self._number, page))
+            for number, raw in enumerate(found.tasks, seen + 1):
+                yield of_json(number, raw)
+            seen += len(found.tasks)
+            if not found.tasks or seen >= found.total:
+                return
+
+    @property
+    def _host(self) -> "Host":
+        from llm_backend.adapters.host import Host
+
+        if not self._settings.label_studio_url:
+            raise RequestError("Say where Label Studio is: --url, or LABEL_STUDIO_URL.")
+        if self._opened is None:
+            self._opened = Host(self._settings.label_studio_url, self._settings.label_studio_api_key)
+        return self._opened
+
+    @property
+    def _number(self) -> int:
+        if self._project is None:
+            raise RequestError("Say which project is meant: --project.")
+        return self._project
+
+
+def _plan(settings: Settings, xml: str) -> "Plan":
+    from llm_backend.core.predictor import Parameters, make_plan
+    from llm_backend.core.prompts import Template
+    from llm_backend.services import texts
+
+    config = parse(xml, settings.prompt_prefix)
+    template = Template(settings.use_internal_prompt_template, settings.prompt_template)
+    return make_plan(config, texts(), template, Parameters(fill_geometry=True))
+
+
+def _usable(entries: Iterable[ExportedTask | Fault]) -> Iterator[ExportedTask]:
+    faults = 0
+    for entry in entries:
+        if isinstance(entry, ExportedTask):
+            yield entry
+        else:
+            faults += 1
+            if faults <= _FAULTS_TOLD:
+                click.echo(f"line {entry.line} is skipped: {plain(entry.sentence)}", err=True)
+    if faults > _FAULTS_TOLD:
+        click.echo(f"... and {faults - _FAULTS_TOLD:,} more.", err=True)
+
+
+def _write(report: "Report", json_file: Path | None, html_file: Path | None, calibration: Path | None) -> None:
+    from llm_backend.agreement.report import latest_calibration
+    from llm_backend.web.report import page
+
+    told = report.to_json()
+    if json_file:
+        _save(json_file, _json(told))
+    if html_file:
+        _save(html_file, page(told))
+    if calibration:
+        found = latest_calibration(report)
+        if found is None or found.calibration is None:
+            scored = found.before.count if found else 0
+            raise RequestError(
+                f"There are {scored:,} answers with a score that people have judged: too few for a calibration, which "
+                "needs 50, of them some right and some wrong."
+            )
+        _save(calibration, _json(found.calibration.to_json()))
+
+
+def _json(told: object) -> str:
+    return json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _save(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise RequestError(f"{file} cannot be written ({exc.strerror}).") from exc
+    click.echo(f"Written: {file}", err=True)
+
+
+def _say(report: "Report") -> None:
+    from rich.console import Console
+
+    from llm_backend.cli.evaluate_tables import tables
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
+    for part in tables(report):
+        console.print(part)
