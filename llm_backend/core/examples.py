@@ -149,6 +149,13 @@ class Pool:
                 budget -= math.ceil(cost)
         return tuple(self._corrections[at] for at in reversed(fitting))
 
+    def has_like(self, asked: Asked) -> bool:
+        """Whether the task itself, or a near-duplicate of it, is among the corrections."""
+        own = _name(asked.data)
+        if any(self._is_task(at, asked, own) for at in range(len(self))):
+            return True
+        return any(nearness >= NEAR_DUPLICATE for _, nearness in itertools.islice(self._index.nearest(asked.text), 1))
+
     def _is_task(self, at: int, asked: Asked, name: str) -> bool:
         same_id = asked.id is not None and self._corrections[at].task == asked.id
         return same_id or self._names[at] == name

@@ -109,6 +109,11 @@ def render(prompt: Prompt, inputs: Inputs, labels: str, template: Template) -> R
     return Rendered(f"{whole.text}\n\n{inputs.text}", filled.literal)
 
 
+def named(text: str) -> frozenset[str]:
+    """The names in braces that a prompt uses, whether or not a task has such fields."""
+    return frozenset(found[1] for found in _FIELD.finditer(text) if found[1] is not None)
+
+
 @dataclass(frozen=True)
 class _Fields:
     """What a field's name stands for in this task.

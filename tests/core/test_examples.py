@@ -50,6 +50,22 @@ def test_near_duplicates_are_left_out_where_the_measure_must_be_honest() -> None
     assert ids(held.choose(asked(text), 2, apart=True)) == ["2"]
 
 
+@pytest.mark.parametrize(
+    ("text", "ident", "found"),
+    [
+        pytest.param("The quick brown fox jumps over the lazy dog near the river bank today!", None, True, id="near"),
+        pytest.param("Something else", 1, True, id="the task itself"),
+        pytest.param("A quick dog", None, False, id="another"),
+        pytest.param("", None, False, id="nothing"),
+    ],
+)
+def test_a_pool_knows_whether_it_holds_a_task_or_one_like_it(text: str, ident: int | None, found: bool) -> None:
+    words = "the quick brown fox jumps over the lazy dog near the river bank today"
+    held = pool(correction(1, words), correction(2, "lazy dog"), correction(3, "something other"))
+    assert held.has_like(asked(text, ident)) == found
+    assert not pool().has_like(asked(text, ident))
+
+
 def test_examples_are_spread_over_the_labels() -> None:
     alike = [correction(n, f"good film number {n} with fine actors", "good") for n in range(6)]
     other = correction(9, "a film with fine actors, and yet dull", "bad")
