@@ -161,7 +161,12 @@ class Services:
 
 
 def open_services(
-    settings: Settings, llm: LLM | None = None, counts: Counts | None = None, store: Store | None = None
+    settings: Settings,
+    llm: LLM | None = None,
+    counts: Counts | None = None,
+    store: Store | None = None,
+    *,
+    apart: bool = False,
 ) -> Services:
     """Open all that the settings ask for.
 
@@ -169,6 +174,7 @@ def open_services(
         llm: Carries the chat in the place of the configured provider.
         counts: Told of calls and tasks.
         store: Remembers in the place of the one that the settings name.
+        apart: Whether a task's near-duplicates never go along with its question as examples.
     Raises:
         SettingsError: The data folder cannot be used, or a provider cannot be set up.
     """
@@ -176,7 +182,7 @@ def open_services(
     spending = None if embedded else Spending(settings.redis_url)
     connections = Connections(settings, llm, counts, spent=spending.spent if spending else None)
     store = store or _open_store(settings)
-    asking = _open_asking(settings, store, connections, counts)
+    asking = _open_asking(settings, store, connections, counts, apart=apart)
     engine: Engine
     if embedded:
         engine = LocalEngine(store, asking.asker.ask, connections.window)
@@ -241,11 +247,13 @@ class _Asking:
         return (self.media, *((self.host,) if self.host else ()))
 
 
-def _open_asking(settings: Settings, store: Store, connections: Connections, counts: Counts | None) -> _Asking:
+def _open_asking(
+    settings: Settings, store: Store, connections: Connections, counts: Counts | None, *, apart: bool = False
+) -> _Asking:
     host = Host(settings.label_studio_url, settings.label_studio_api_key) if settings.label_studio_url else None
     media = Media(settings, host)
     projects = Projects(settings, store, connections, texts())
-    pools = Pools(store)
+    pools = Pools(store, apart=apart)
     return _Asking(Asker(settings, projects, media.fetch, pools, counts), projects, pools, media, host)
 
 
@@ -276,7 +284,7 @@ def _open_redis(settings: Settings) -> RedisStore:
 
 
 def open_for_dataset(
-    settings: Settings, folder: Path, llm: LLM | None = None, counts: Counts | None = None
+    settings: Settings, folder: Path, llm: LLM | None = None, counts: Counts | None = None, *, apart: bool = False
 ) -> Services:
     """Open what labels a dataset by itself: beside no server, with a memory of its own that lets nothing go.
 
@@ -287,6 +295,7 @@ def open_for_dataset(
         folder: Takes the memory; one process at a time uses it.
         llm: Carries the chat in the place of the configured provider.
         counts: Told of calls and tasks.
+        apart: As in `open_services`.
     Raises:
         SettingsError: The folder cannot be used, or the provider cannot be set up.
     """
@@ -294,7 +303,7 @@ def open_for_dataset(
     try:
         for run in store.runs(UNFINISHED, most=_NO_LIMIT):
             store.set_run_state(run.id, "cancelled", only=UNFINISHED)
-        return open_services(settings, llm, counts, store)
+        return open_services(settings, llm, counts, store, apart=apart)
     except BaseException:
         store.close()
         raise
@@ -316,6 +325,11 @@ def criteria() -> dict[str, str]:
     """The judges' criteria under `prompts/judge/`, by name."""
     folder = resources.files("llm_backend.prompts") / "judge"
     return {file.name.removesuffix(".txt"): file.read_text(encoding="utf-8") for file in folder.iterdir()}
+
+
+def refining() -> str:
+    """The words that ask for a better prompt."""
+    return (resources.files("llm_backend.prompts") / "refine.txt").read_text(encoding="utf-8")
 
 
 async def _cancel_all() -> None:

@@ -64,8 +64,13 @@ class _Base:
 class Pools:
     """Makes lessons of what projects have learned. Its methods are called on the event loop."""
 
-    def __init__(self, store: Memory) -> None:
+    def __init__(self, store: Memory, *, apart: bool = False) -> None:
+        """
+        Args:
+            apart: Whether near-duplicates of a task are left out, so that trying a prompt out stays honest.
+        """
         self._store = store
+        self._apart = apart
         self._views: OrderedDict[tuple[str, bool], _View] = OrderedDict()
         self._bases: dict[tuple[str, bool], _Base] = {}
         self._building: dict[tuple[str, bool], asyncio.Task[None]] = {}
@@ -81,7 +86,7 @@ class Pools:
         if not plan.parameters.few_shot or not bound.learned.count:
             return None
         pool = await self._pool(bound.key, plan, bound.learned.stamp, published=False)
-        return Lessons(pool, self._meter(bound.key, plan.parameters.model or bound.llm.model))
+        return Lessons(pool, self._meter(bound.key, plan.parameters.model or bound.llm.model), self._apart)
 
     async def published(self, spec: Spec, plan: Plan, model: str) -> Lessons | None:
         """What goes along with the questions of a run; None where nothing does.
@@ -96,7 +101,7 @@ class Pools:
         if learned.publication != spec.publication:
             raise Superseded("What the run goes by was published anew meanwhile; ask again.")
         pool = await self._pool(spec.project, plan, learned.stamp, published=True)
-        return Lessons(pool, self._meter(spec.project, plan.parameters.model or model))
+        return Lessons(pool, self._meter(spec.project, plan.parameters.model or model), self._apart)
 
     async def _pool(self, key: str, plan: Plan, stamp: str, *, published: bool) -> Pool:
         """What goes along now. What was unlearned is never in it; of a large pool, what is new may come a little later.

@@ -15,6 +15,7 @@ from llm_backend.cli.importing import import_
 from llm_backend.cli.jobs import jobs
 from llm_backend.cli.judge import judge
 from llm_backend.cli.label import label
+from llm_backend.cli.refine import refine
 from llm_backend.cli.serve import serve
 from llm_backend.cli.worker import worker
 from llm_backend.errors import BackendError, SettingsError
@@ -59,7 +60,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, check, label, judge, gather, convert, evaluate, jobs, import_, health):
+for _command in (serve, worker, demo, check, label, judge, gather, convert, evaluate, refine, jobs, import_, health):
     main.add_command(_command)
 
 __all__ = ["main"]

@@ -184,7 +184,7 @@ def ask_dataset(settings: Settings, job: Job, llm: LLM | None = None) -> int:
     """
     found = look_through(job)
     obstacle = Obstacle()
-    with opened(settings, job, llm, obstacle) as services:
+    with opened(settings, job.output, llm, obstacle) as services:
         with refusals():
             dataset = job.dataset(services.backend.datasets, found)
         shown = Shown(found.rows, obstacle)
@@ -265,19 +265,26 @@ def refusals() -> Iterator[None]:
 
 
 @contextmanager
-def opened(settings: Settings, job: Given, llm: LLM | None, obstacle: Obstacle) -> Iterator["Services"]:
-    """All that is needed, closed in the end. Where nothing could be begun, nothing is left behind."""
+def opened(
+    settings: Settings, output: Path, llm: LLM | None, obstacle: Obstacle, *, apart: bool = False
+) -> Iterator["Services"]:
+    """All that is needed, closed in the end. Where nothing could be begun, nothing is left behind.
+
+    Args:
+        output: What is worked on: answers are kept beside it.
+        apart: As in `services.open_services`.
+    """
     from llm_backend.adapters.store.folder import FolderInUse
     from llm_backend.services import open_for_dataset  # brings the SDK of the providers with it: only now
 
-    new = not state_of(job.output).exists()
+    new = not state_of(output).exists()
     try:
         with refusals():
             try:
-                services = open_for_dataset(settings, state_of(job.output), llm, obstacle)
+                services = open_for_dataset(settings, state_of(output), llm, obstacle, apart=apart)
             except FolderInUse as exc:
                 raise RequestError(
-                    f"{state_of(job.output)} is in use: process {exc.holder} labels into {job.output}, too. "
+                    f"{state_of(output)} is in use: process {exc.holder} works on {output}, too. "
                     "Wait until it has ended, or give another --output."
                 ) from exc
         try:
@@ -286,7 +293,7 @@ def opened(settings: Settings, job: Given, llm: LLM | None, obstacle: Obstacle) 
             services.close()
     except Unusable:
         if new:
-            remove(state_of(job.output))
+            remove(state_of(output))
         raise
 
 

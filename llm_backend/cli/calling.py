@@ -75,10 +75,24 @@ def takes_server(command: Callable[..., Any]) -> Callable[..., Any]:
     def told(*, settings: Settings, url: str | None, port: int, timeout: float, **others: Any) -> Any:
         return command(server=Server(settings, url, port, timeout), **others)
 
-    decorated: Callable[..., Any] = told
+    return _located(told)
+
+
+def takes_settings_and_server(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command that asks a model by itself, too: it is called with `settings` as well."""
+
+    @takes_settings()
+    @functools.wraps(command)
+    def told(*, settings: Settings, url: str | None, port: int, timeout: float, **others: Any) -> Any:
+        return command(settings=settings, server=Server(settings, url, port, timeout), **others)
+
+    return _located(told)
+
+
+def _located(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_WHERE):
-        decorated = option(decorated)
-    return decorated
+        command = option(command)
+    return command
 
 
 def _http(ctx: click.Context, param: click.Parameter, url: str | None) -> str | None:

@@ -86,7 +86,7 @@ def import_(server: Server, export: Path, project: str | None) -> None:
       llm-backend import project-1-at-2026-11-20.json
       llm-backend import export.csv --project 7 --url http://models.internal:9090
     """
-    key = _key(server, export, project)
+    key = key_of(server, export, project)
     path = f"projects/{quote(key, safe='')}"
     config = functools.cache(lambda: _config(server, path))
     imported = Imported()
@@ -100,7 +100,7 @@ def import_(server: Server, export: Path, project: str | None) -> None:
     raise SystemExit(1 if imported.unusable else 0)
 
 
-def _key(server: Server, export: Path, named: str | None) -> str:
+def key_of(server: Server, export: Path, named: str | None) -> str:
     """The project's whole key.
 
     Raises:

@@ -163,7 +163,7 @@ def judge_dataset(settings: Settings, job: Judgement, llm: LLM | None = None) ->
     for line in _told_before(rubric, people):
         click.echo(line, err=True)
     obstacle = Obstacle()
-    with opened(settings, job, llm, obstacle) as services:
+    with opened(settings, job.output, llm, obstacle) as services:
         judging = services.backend.judging
         judging.teach(PROJECT, (*examples, *people.examples))
         reviewed = _reviewed(services, job, rubric, obstacle)

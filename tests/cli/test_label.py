@@ -238,7 +238,7 @@ def test_two_commands_on_one_output_are_refused() -> None:
         with pytest.raises(ClickException) as refused:
             labelled(ScriptedLLM(tone), data)
         assert refused.value.message == (
-            f"out.json.state is in use: process {os.getpid()} labels into out.json, too. "
+            f"out.json.state is in use: process {os.getpid()} works on out.json, too. "
             "Wait until it has ended, or give another --output."
         )
         assert Path("out.json.state").is_dir()
