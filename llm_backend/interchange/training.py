@@ -1,0 +1,187 @@
+"""How does an export become files to train from? In which format, which order, and split how?"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from llm_backend.core.wire import JSON, Annotation, Task
+from llm_backend.errors import TaskError
+from llm_backend.interchange import openai_files, trl
+from llm_backend.interchange.exports import ExportedTask
+from llm_backend.interchange.ordered import Ordered
+from llm_backend.interchange.preferences import Kind, Reason, Taken, Taking
+from llm_backend.interchange.replacing import replacing
+from llm_backend.interchange.tasks import Fault
+
+_FAULTS_TOLD = 20
+# Signs within a text at which some readers of lines would break it.
+_BREAKS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "\x85\u2028\u2029"}
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of rows in JSON.
+
+    Attributes:
+        row: Makes a row of a record of the kind, as a conversation or with plain texts.
+        conversations: Whether it knows nothing but conversations.
+        closed: Whether its rows may have nothing else in them.
+    """
+
+    kind: Kind
+    row: Callable[[Any, bool], dict[str, JSON]]
+    conversations: bool = False
+    closed: bool = False
+
+
+FORMATS: Mapping[str, Format] = {
+    "trl-preference": Format("pairs", trl.preference),
+    "trl-implicit": Format("pairs", trl.implicit, conversations=True),
+    "trl-sft": Format("demonstrations", trl.sft),
+    "trl-kto": Format("rated", trl.kto),
+    "reward": Format("pairs", trl.reward),
+    "openai-sft": Format("demonstrations", openai_files.sft, conversations=True, closed=True),
+    "openai-dpo": Format("pairs", openai_files.dpo, conversations=True, closed=True),
+}
+
+
+class Lines(Protocol):
+    """Makes lines of tasks.
+
+    Attributes:
+        header: What the file begins with.
+        left: How many annotations, or records of theirs, were left for which reason.
+    """
+
+    header: str
+    left: Counter[Reason]
+
+    def take(self, task: Task, annotations: Sequence[Annotation]) -> list[str]:
+        """The lines of a task.
+
+        Raises:
+            TaskError: The task's data is not what the labeling config shows.
+        """
+
+
+class Rows:
+    """Makes a line of JSON of each record."""
+
+    header = ""
+
+    def __init__(self, taking: Taking, form: Format, conversation: bool, *, meta: bool = False) -> None:
+        """
+        Args:
+            meta: Whether each row says which task and annotation it comes from, and whose it is.
+        """
+        self._taking = taking
+        self._form = form
+        self._conversation = conversation
+        self._meta = meta
+        self.left = taking.left
+
+    def take(self, task: Task, annotations: Sequence[Annotation]) -> list[str]:
+        return [self._line(task, taken) for taken in self._taking.take(task, annotations)]
+
+    def _line(self, task: Task, taken: Taken) -> str:
+        row = self._form.row(taken.record, self._conversation)
+        if self._meta:
+            made = taken.annotation
+            row["meta"] = {"task": task.id, "annotation": made.id, "annotator": made.by}
+        return json.dumps(row, ensure_ascii=False).translate(_BREAKS) + "\n"
+
+
+@dataclass(slots=True)
+class Exported:
+    """What came of an export.
+
+    Attributes:
+        tasks, annotations: How many were read.
+        rows: How many were written, in each of the files.
+        unusable: How many tasks could not be used; `faults` are the first of them.
+    """
+
+    rows: list[int]
+    tasks: int = 0
+    annotations: int = 0
+    unusable: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+    def fault(self, fault: Fault) -> None:
+        self.unusable += 1
+        if len(self.faults) < _FAULTS_TOLD:
+            self.faults.append(fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which share of the tasks goes to the first file, and how it is drawn.
+
+    A task goes where its id says, so that a later export splits the same tasks alike, and all that is made of a task
+    goes to one file.
+    """
+
+    share: float = 1.0
+
+    def index(self, task: ExportedTask) -> int:
+        if self.share >= 1:
+            return 0
+        told = task.id if task.id is not None else json.dumps(task.data, sort_keys=True)
+        drawn = int.from_bytes(hashlib.sha256(str(told).encode("utf-8", "surrogatepass")).digest()[:8])
+        return int(drawn >= self.share * 2**64)
+
+
+def export(
+    tasks: Iterable[ExportedTask | Fault],
+    lines: Lines,
+    files: Sequence[Path],
+    split: Split,
+    *,
+    predictions: bool = False,
+) -> Exported:
+    """Write what an export teaches, reading it task by task.
+
+    Args:
+        files: The one to write, or the two of a split; none to count only.
+        predictions: Take the predictions of models in the place of people's annotations.
+    Raises:
+        RequestError: The export cannot be read, or a file cannot be written.
+    """
+    done = Exported([0] * max(1, len(files), 1 + (split.share < 1)))
+    with _opened(files, lines.header) as outputs:
+        for task in tasks:
+            if isinstance(task, Fault):
+                done.fault(task)
+                continue
+            made = _predicted(task) if predictions else task.annotations
+            done.tasks += 1
+            done.annotations += len(made)
+            lines.left[Reason.DRAFT] += 0 if predictions else task.drafts
+            try:
+                taken = lines.take(task.task, made)
+            except TaskError as exc:
+                done.fault(Fault(task.line, exc.sentence))
+                continue
+            index = split.index(task)
+            done.rows[index] += len(taken)
+            if outputs and taken:
+                outputs[index].write(task.id, taken)
+    return done
+
+
+@contextmanager
+def _opened(files: Sequence[Path], header: str) -> Iterator[list[Ordered]]:
+    with ExitStack() as stack:
+        outputs = [Ordered(stack.enter_context(replacing(file)), header) for file in files]
+        yield outputs
+        for output in outputs:
+            output.finish()
+
+
+def _predicted(task: ExportedTask) -> tuple[Annotation, ...]:
+    return tuple(Annotation(prediction.result) for prediction in task.predictions)
