@@ -9,6 +9,7 @@ from llm_backend.cli.check import check
 from llm_backend.cli.convert import convert
 from llm_backend.cli.demo import demo
 from llm_backend.cli.evaluate import evaluate
+from llm_backend.cli.exporting import export_
 from llm_backend.cli.gather import gather
 from llm_backend.cli.health import health
 from llm_backend.cli.importing import import_
@@ -60,7 +61,7 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, check, label, judge, gather, convert, evaluate, refine, jobs, import_, health):
+for _command in (serve, worker, demo, check, label, judge, gather, export_, convert, evaluate, refine, jobs, import_, health):
     main.add_command(_command)
 
 __all__ = ["main"]
