@@ -60,6 +60,10 @@ def table_in_words(value: JSON) -> str:
     return as_text(value)
 
 
+# The csv module's own caution, which holds for a whole process and which others may have lifted.
+_LONGEST_CELL = 131_072
+
+
 def csv_rows(text: str, separator: str = "") -> list[list[str]]:
     """The rows of a CSV text, blank ones left out.
 
@@ -71,9 +75,15 @@ def csv_rows(text: str, separator: str = "") -> list[list[str]]:
     lines = text.removeprefix("\ufeff").splitlines(keepends=True)
     found = separator[:1] or max(_SEPARATORS, key=(lines[0] if lines else "").count)
     try:
-        return [row for row in csv.reader(lines, delimiter=found) if any(cell.strip() for cell in row)]
+        rows = [row for row in csv.reader(lines, delimiter=found) if any(cell.strip() for cell in row)]
     except (csv.Error, TypeError, ValueError) as exc:
         raise InputError(f"The task's table is not readable CSV: {exc}.") from exc
+    longest = max((len(cell) for row in rows for cell in row), default=0)
+    if longest > _LONGEST_CELL:
+        raise InputError(
+            f"The task's table is not readable CSV: one cell has {longest:,} characters; is a quotation mark left open?"
+        )
+    return rows
 
 
 def _is_plain(row: JSON) -> bool:
