@@ -95,12 +95,12 @@ class Misbehaving:
         answer = says(json.dumps(right(number)))
         return Reply(answer.status, answer.body, answer.headers, delay=self.latency)
 
-    def paid_again(self, kills: Collection[float] = (), settling: float = 0.5) -> dict[int, list[Payment]]:
+    def paid_again(self, kills: Collection[float] = (), settling: float = 1.0) -> dict[int, list[Payment]]:
         """Tickets that were paid for more than once, though no payment of theirs was under way at a kill.
 
         Args:
             kills: Moments at which the process was killed that asked.
-            settling: Seconds for which an answer may be on its way into the store.
+            settling: Seconds for which an answer may be on its way into the store, on a busy machine, too.
         """
         by_ticket: dict[int, list[Payment]] = {}
         for payment in self.paid:
