@@ -61,7 +61,10 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, check, label, judge, gather, export_, convert, evaluate, refine, jobs, import_, health):
+_SERVING = (serve, worker, demo, health)
+_ASKING = (check, label, judge, gather, jobs)
+_LEARNING = (import_, evaluate, refine, export_, convert)
+for _command in (*_SERVING, *_ASKING, *_LEARNING):
     main.add_command(_command)
 
 __all__ = ["main"]
