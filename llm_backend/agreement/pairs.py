@@ -6,7 +6,7 @@ their places, for an answer tells them by their words.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -42,7 +42,7 @@ class Judgement:
         accepted: It is the model's own answer, which this person was shown and left as it was: no evidence that it is
             right.
         edited: It was made from the model's answer, and changed.
-        blind: The model answered only after this person had.
+        blind: This person was not shown the model's answer: it was kept back, or made only afterwards.
         deciding: Marked as the one to go by (ground truth).
     """
 
@@ -111,9 +111,11 @@ class Material:
     unread: int = 0
 
 
-def gather(plan: Plan, tasks: Iterable[ExportedTask]) -> Material:
+def gather(plan: Plan, tasks: Iterable[ExportedTask], blind: Container[TaskId] = ()) -> Material:
     """Lay people's and the model's answers side by side.
 
+    Args:
+        blind: Tasks whose answers people were not shown, whenever the model made them; asked task by task.
     Raises:
         RequestError: There are no tasks, no annotations, no predictions, or the predictions' ids only.
     """
@@ -122,7 +124,7 @@ def gather(plan: Plan, tasks: Iterable[ExportedTask]) -> Material:
     for task in tasks:
         found.tasks += 1
         bare += task.bare
-        _take(found, plan, task)
+        _take(found, plan, task, blind=task.id is not None and task.id in blind)
     _refuse_nothing(found, bare)
     return found
 
@@ -166,7 +168,7 @@ def _refuse_nothing(found: Material, bare: int) -> None:
         )
 
 
-def _take(found: Material, plan: Plan, task: ExportedTask) -> None:
+def _take(found: Material, plan: Plan, task: ExportedTask, *, blind: bool) -> None:
     made = [one for one in task.annotations if not one.was_cancelled]
     found.skipped += len(task.annotations) - len(made)
     found.annotated += bool(made)
@@ -188,7 +190,7 @@ def _take(found: Material, plan: Plan, task: ExportedTask) -> None:
     reading = _Reading(found, of_task, inputs)
     people = [(one, reading.values(one.result)) for one in made]
     for version, prediction in latest.items():
-        _pair(found, task, version, prediction, people, reading.values(prediction.result))
+        _pair(found, task, version, prediction, people, reading.values(prediction.result), blind=blind)
     for control in of_task.controls:
         if isinstance(control, Pairwise):
             found.shown[(task.id, control.name)] = _shown(control, inputs)
@@ -201,28 +203,31 @@ def _pair(
     prediction: Prediction,
     people: Sequence[tuple[Annotation, Mapping[str, Value]]],
     model: Mapping[str, Value],
+    *,
+    blind: bool,
 ) -> None:
     score = joint(prediction.result)
     score = prediction.score if score is None else score
     if score is not None and 0 <= score <= 1:
         found.scored.append(Scored(task.id, version, score))
     for name, value in model.items():
-        told = tuple(_judgement(one, answers[name], prediction, value) for one, answers in people if name in answers)
+        judges = ((one, answers[name]) for one, answers in people if name in answers)
+        told = tuple(_judgement(one, said, prediction, value, blind=blind) for one, said in judges)
         told = tuple(one for one in told if not (_is_empty(one.value) and _is_empty(value) and one.value is None))
         if told:
             found.pairs.append(Pair(task.id, name, version, value, told, task.project))
 
 
-def _judgement(annotation: Annotation, value: Value, prediction: Prediction, model: Value) -> Judgement:
+def _judgement(annotation: Annotation, value: Value, prediction: Prediction, model: Value, *, blind: bool) -> Judgement:
     """What a person answered, in the light of whether they had this very prediction before them."""
     from_this = annotation.from_model and annotation.parent_prediction in (None, prediction.id)
-    blind = not annotation.from_model and 0 < annotation.created < prediction.created
+    before = 0 < annotation.created < prediction.created
     return Judgement(
         annotation.by,
         value,
         accepted=from_this and value == model,
         edited=from_this and value != model,
-        blind=blind,
+        blind=(blind or before) and not annotation.from_model,
         deciding=annotation.ground_truth,
     )
 

@@ -47,7 +47,8 @@ class Comparison:
         all: Figures over all judgements.
         unaccepted: Without the accepted ones. What was shown and corrected stays in, so that this errs on the low side,
             as the former does on the high one.
-        blind: Over what people answered before the model did; the fair measure, where there is enough of it.
+        blind: Over what people answered without being shown the model's answer, since it was kept back or made only
+            afterwards; the fair measure, where there is enough of it.
         shown: Over all else.
         differing: How many tasks people and the model differ on; `disagreements` are the first of them.
     """

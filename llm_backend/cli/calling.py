@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from llm_backend.cli.options import takes_settings
-from llm_backend.errors import BackendError, Unreachable
+from llm_backend.core.controls.base import listed
+from llm_backend.errors import BackendError, RequestError, Unreachable
 from llm_backend.settings import Settings
 
 
@@ -66,6 +67,23 @@ class Server:
             raise Unreachable(f"{shown} is not a server of llm-backend: its answer gives no {holds}.")
         return told
 
+    def project(self, wanted: str = "") -> str:
+        """The whole key of a project that the server knows.
+
+        Args:
+            wanted: Its number or its key; "" for the only one there is.
+        Raises:
+            RequestError: It cannot be told which one is meant.
+        """
+        known: list[str] = [project["key"] for project in self.ask("projects", holds="projects")["projects"]]
+        found = [key for key in known if not wanted or wanted in (key, key.partition(".")[0])]
+        if len(found) == 1:
+            return found[0]
+        if not known:
+            raise RequestError("The server knows no project yet: connect it in Label Studio's settings of the project.")
+        meant = f"{len(found)} projects could be meant" if found else f"the server knows no project {wanted}"
+        raise RequestError(f"{meant[:1].upper()}{meant[1:]}; name one with --project: {listed(found or known)}.")
+
 
 def takes_server(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the flags that say where the server is; it is called with a `Server`."""
@@ -95,14 +113,15 @@ def _located(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _http(ctx: click.Context, param: click.Parameter, url: str | None) -> str | None:
+def web_address(ctx: click.Context, param: click.Parameter, url: str | None) -> str | None:
+    """The address that an option gives, with its scheme."""
     if url is not None and not url.startswith(("http://", "https://")):
         raise click.BadParameter(f"{url!r} is no address of a server; write http://{url}.")
     return url
 
 
 _WHERE = (
-    click.option("--url", metavar="URL", callback=_http, help="Address of the server, where it is not here."),
+    click.option("--url", metavar="URL", callback=web_address, help="Address of the server, where it is not here."),
     click.option(
         "--port", default=9090, show_default=True, type=click.IntRange(1, 65535), help="Its port on this machine."
     ),

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from llm_backend.cli.calling import Server, web_address
+from llm_backend.cli.kept import with_kept
 from llm_backend.cli.options import takes_settings
 from llm_backend.cli.wording import plain
 from llm_backend.core.labeling import parse
+from llm_backend.core.wire import TaskId
 from llm_backend.errors import RequestError
 from llm_backend.interchange.exports import ExportedTask, of_json, read_export
 from llm_backend.interchange.tasks import Fault
@@ -27,6 +30,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
 _FAULTS_TOLD = 10
 _WIDTH = 120
+_SECONDS = 30.0
 
 
 @click.command(short_help="How well people and the model agree.")
@@ -34,6 +38,12 @@ _WIDTH = 120
 @click.option("--config", metavar="CONFIG.xml", type=_FILE, help="The labeling config; else that of --project.")
 @click.option("--project", metavar="N", type=click.IntRange(1), help="A project of Label Studio, by its number.")
 @click.option("--url", "LABEL_STUDIO_URL", metavar="URL", help="Where Label Studio is (LABEL_STUDIO_URL).")
+@click.option(
+    "--server",
+    metavar="URL",
+    callback=web_address,
+    help="A running llm-backend, which tells what it keeps back (BLIND_SHARE).",
+)
 @click.option("--json", "json_file", metavar="FILE", type=_OUT, help="Write the whole report as JSON.")
 @click.option("--html", "html_file", metavar="FILE", type=_OUT, help="Write it as one HTML page with plots.")
 @click.option("--calibration", metavar="FILE", type=_OUT, help="Write what makes probabilities of the scores.")
@@ -43,6 +53,7 @@ def evaluate(
     export: Path | None,
     config: Path | None,
     project: int | None,
+    server: str | None,
     json_file: Path | None,
     html_file: Path | None,
     calibration: Path | None,
@@ -51,7 +62,8 @@ def evaluate(
 
     Over EXPORT.json, which must hold whole predictions (Label Studio's plain export tells only their ids), or over a
     project that is read from Label Studio with LABEL_STUDIO_API_KEY. Answers that people were shown and left as they
-    were are told apart from answers of their own. Needs the extra "evaluate".
+    were are told apart from answers of their own; with --server, so are those for tasks whose answers nobody is shown.
+    Needs the extra "evaluate".
 
     \b
     Examples:
@@ -69,7 +81,12 @@ def evaluate(
     address = settings.label_studio_url
     with _Project(settings, project) as host:
         plan = _plan(settings, config.read_text(encoding="utf-8-sig") if config else host.label_config())
-        found = gather(plan, _usable(read_export(export, lambda: plan.config) if export else host.tasks()))
+        tasks = _usable(read_export(export, lambda: plan.config) if export else host.tasks())
+        blind: set[TaskId] = set()
+        if server:
+            asked = Server(settings, server, 0, _SECONDS)
+            tasks = with_kept(asked, str(project or ""), tasks, blind)
+        found = gather(plan, tasks, blind)
     report = make_report(found, str(export.name) if export else f"project {project} of {address}", address)
     _write(report, json_file, html_file, calibration)
     _say(report)

@@ -15,8 +15,8 @@ from llm_backend.cli.wording import plain
 _VIEWS = {
     "all": "all answers",
     "unaccepted": "without those left as shown",
-    "blind": "before the model answered",
-    "shown": "after the model answered",
+    "blind": "people not shown it",
+    "shown": "shown, or may have been",
 }
 _DISAGREEMENTS = 10
 _LABELS = 30

@@ -16,7 +16,6 @@ import click
 
 from llm_backend.cli.calling import Server, takes_server
 from llm_backend.cli.wording import plain
-from llm_backend.core.controls.base import listed
 from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.errors import RequestError
 from llm_backend.interchange.exports import ExportedTask, read_export
@@ -101,20 +100,12 @@ def import_(server: Server, export: Path, project: str | None) -> None:
 
 
 def key_of(server: Server, export: Path, named: str | None) -> str:
-    """The project's whole key.
+    """The whole key of the project that is named, or that the export is of.
 
     Raises:
         RequestError: It cannot be told which one is meant.
     """
-    known: list[str] = [project["key"] for project in server.ask("projects", holds="projects")["projects"]]
-    wanted = named or _named_in(export)
-    found = [key for key in known if not wanted or wanted in (key, key.partition(".")[0])]
-    if len(found) == 1:
-        return found[0]
-    if not known:
-        raise RequestError("The server knows no project yet: connect it in Label Studio's settings of the project.")
-    meant = f"{len(found)} projects could be meant" if found else f"the server knows no project {wanted}"
-    raise RequestError(f"{meant[:1].upper()}{meant[1:]}; name one with --project: {listed(found or known)}.")
+    return server.project(named or _named_in(export))
 
 
 def _named_in(export: Path) -> str:

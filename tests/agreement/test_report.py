@@ -90,6 +90,17 @@ def test_what_people_answered_before_the_model_did_is_set_beside_the_rest() -> N
     assert (one.blind.tasks, one.shown.tasks) == (1, 2)
 
 
+def test_where_the_answer_is_kept_back_people_are_blind_to_it_unless_they_asked_for_it_themselves() -> None:
+    model = [prediction(said("good"), at=100)]
+    rows = [
+        task(1, [annotation(said("good"))], model),
+        task(2, [annotation(said("bad", origin="prediction-changed"))], model),
+        task(3, [annotation(said("good"))], model),
+    ]
+    one = only(make_report(gather(plan(), exported(tuple(rows)), {1, 2}), "export.json"))
+    assert (one.blind.tasks, one.shown.tasks) == (1, 2)
+
+
 def test_of_several_people_most_decide_and_a_tie_is_not_compared() -> None:
     def people(*words: str) -> list[JSON]:
         return [annotation(said(word), by=by) for by, word in enumerate(words)]

@@ -120,6 +120,31 @@ def test_a_project_is_read_from_label_studio_page_by_page(folder: Path) -> None:
         assert len(here.asked) == 4
 
 
+def test_answers_that_a_server_keeps_back_are_measured_apart(folder: Path) -> None:
+    made = tasks(300)
+    for one in made[::2]:
+        one["predictions"] = []
+    (folder / "export.json").write_text(json.dumps(made))
+    bodies = []
+
+    async def projects(request: web.Request) -> web.Response:
+        return web.json_response({"projects": [{"key": "7.1795227420"}, {"key": "8.1795227420"}]})
+
+    async def kept(request: web.Request) -> web.Response:
+        bodies.append(await request.json())
+        told = {**prediction(said("good")), "model_version": "m-1"}
+        answers = [{"prediction": told, "blind": one["id"] % 2 == 1} for one in bodies[-1]["tasks"]]
+        return web.json_response({"version": "m-1", "answers": answers})
+
+    with studio({"/projects": projects, "/projects/7.1795227420/kept": kept}) as here:
+        shown = say("export.json", "--config", "config.xml", "--server", here.origin, "--json", "r.json")
+    assert shown.exit_code == 0, shown.output
+    (one,) = json.loads((folder / "r.json").read_text())["comparisons"]
+    assert (one["blind"]["tasks"], one["shown"]["tasks"]) == (150, 150)
+    assert [len(body["tasks"]) for body in bodies] == [200, 100]
+    assert bodies[0]["tasks"][0] == {"id": 1, "data": {"text": "Text number 1."}}
+
+
 def test_a_project_that_is_not_there_is_told(folder: Path) -> None:
     with studio({}) as here:
         shown = say("--project", "7", "--url", here.origin, LABEL_STUDIO_API_KEY=TOKEN)

@@ -9,8 +9,8 @@ import jinja2
 _VIEWS = {
     "all": "all answers",
     "unaccepted": "without answers left as shown",
-    "blind": "answered before the model",
-    "shown": "answered after the model",
+    "blind": "people not shown the answer",
+    "shown": "shown it, or may have been",
 }
 _MEASURES = {"accuracy": "accuracy", "kappa": "Cohen's kappa", "alpha": "Krippendorff's alpha"}
 _MATCHES = {"overlap": "F1 by overlap", "exact": "F1 of exact matches"}
