@@ -1,7 +1,5 @@
 """How is agreement measured from a shell? Over an export, or over a project of a running Label Studio."""
 
-import asyncio
-import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,16 +11,16 @@ import click
 from llm_backend.cli.calling import Server, web_address
 from llm_backend.cli.kept import with_kept
 from llm_backend.cli.options import takes_settings
+from llm_backend.cli.projects import Project
 from llm_backend.cli.wording import plain
 from llm_backend.core.labeling import parse
 from llm_backend.core.wire import TaskId
 from llm_backend.errors import RequestError
-from llm_backend.interchange.exports import ExportedTask, of_json, read_export
+from llm_backend.interchange.exports import ExportedTask, read_export
 from llm_backend.interchange.tasks import Fault
 from llm_backend.settings import Settings
 
 if TYPE_CHECKING:
-    from llm_backend.adapters.host import Host
     from llm_backend.agreement.report import Report
     from llm_backend.core.predictor import Plan
 
@@ -79,7 +77,7 @@ def evaluate(
     if config is None and project is None:
         raise click.UsageError("Say how the export was labelled: --config CONFIG.xml, or --project.")
     address = settings.label_studio_url
-    with _Project(settings, project) as host:
+    with Project(settings, project) as host:
         plan = _plan(settings, config.read_text(encoding="utf-8-sig") if config else host.label_config())
         tasks = _usable(read_export(export, lambda: plan.config) if export else host.tasks())
         blind: set[TaskId] = set()
@@ -90,57 +88,6 @@ def evaluate(
     report = make_report(found, str(export.name) if export else f"project {project} of {address}", address)
     _write(report, json_file, html_file, calibration)
     _say(report)
-
-
-class _Project:
-    """A project as Label Studio's API tells it, page by page."""
-
-    def __init__(self, settings: Settings, project: int | None) -> None:
-        self._settings = settings
-        self._project = project
-        self._runner = asyncio.Runner()
-        self._opened: Host | None = None
-
-    def __enter__(self) -> "_Project":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._opened is not None:
-            self._runner.run(self._opened.close())
-        self._runner.close()
-
-    def label_config(self) -> str:
-        from llm_backend.adapters.host.project import label_config
-
-        return self._runner.run(label_config(self._host, self._number))
-
-    def tasks(self) -> Iterator[ExportedTask | Fault]:
-        from llm_backend.adapters.host.project import task_page
-
-        seen = 0
-        for page in itertools.count(1):
-            found = self._runner.run(task_page(self._host, self._number, page))
-            for number, raw in enumerate(found.tasks, seen + 1):
-                yield of_json(number, raw)
-            seen += len(found.tasks)
-            if not found.tasks or seen >= found.total:
-                return
-
-    @property
-    def _host(self) -> "Host":
-        from llm_backend.adapters.host import Host
-
-        if not self._settings.label_studio_url:
-            raise RequestError("Say where Label Studio is: --url, or LABEL_STUDIO_URL.")
-        if self._opened is None:
-            self._opened = Host(self._settings.label_studio_url, self._settings.label_studio_api_key)
-        return self._opened
-
-    @property
-    def _number(self) -> int:
-        if self._project is None:
-            raise RequestError("Say which project is meant: --project.")
-        return self._project
 
 
 def _plan(settings: Settings, xml: str) -> "Plan":

@@ -1,20 +1,18 @@
 """How does an export of Label Studio become files to train from?"""
 
-import asyncio
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
 from llm_backend.cli.options import takes_settings
+from llm_backend.cli.projects import Project
 from llm_backend.cli.wording import plain
 from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.core.prompts import Template
-from llm_backend.errors import RequestError
 from llm_backend.interchange import openai_files
 from llm_backend.interchange.exports import read_export
 from llm_backend.interchange.preferences import ROLES, Policy, Roles, Taking, Wishes, find_way
@@ -146,19 +144,15 @@ def export_(
               origin == "predictions")  # fmt: skip
     _require_usable(job, source, config, output, dry_run, project)
     template = Template(settings.use_internal_prompt_template, settings.prompt_template)
-    with ExitStack() as stack:
-        if project is not None:
-            saved = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".json"))
-            xml, source = asyncio.run(_downloaded(settings, project, saved)), Path(saved.name)
-        else:
-            assert config is not None  # checked above
-            xml = stack.enter_context(opened(config)).read()
-        assert source is not None
+    with Project(settings, project) as host, ExitStack() as stack:
+        xml = stack.enter_context(opened(config)).read() if config else host.label_config()
         parsed = parse(xml, settings.prompt_prefix)
         lines, told = _lines(job, parsed, Wishes(template=template, **wished))
-        tasks = read_export(source, lambda: parsed)
+        tasks = read_export(source, lambda: parsed) if source else host.tasks()
         done = export(tasks, lines, job.files, job.split, predictions=job.predictions)
-    click.echo("\n".join(_summed_up(job, lines, done, told, str(source if project is None else f"Project {project}"))))
+    named = f"{source} line" if source else f"Project {project} task"
+    _tell_faults(done, named)
+    click.echo("\n".join(_summed_up(job, lines, done, told, str(source or f"Project {project}"))))
     raise SystemExit(1 if done.unusable else 0)
 
 
@@ -199,28 +193,18 @@ def _lines(job: Job, config: LabelingConfig, wishes: Wishes) -> tuple[Lines, str
     return Rows(taking, form, conversation, meta=job.meta), way.told
 
 
-async def _downloaded(settings: Settings, project: int, into: IO[bytes]) -> str:
-    """Save a project's export; returns its labeling config."""
-    from llm_backend.adapters.host import Host  # brings the HTTP client with it: only now
-    from llm_backend.adapters.host.exporting import label_config, save_export
-
-    if not settings.label_studio_url:
-        raise RequestError("Where is Label Studio? Say so with --url, or LABEL_STUDIO_URL.")
-    host = Host(settings.label_studio_url, settings.label_studio_api_key)
-    try:
-        xml = await label_config(host, project)
-        await save_export(host, project, into)
-        into.flush()
-    finally:
-        await host.close()
-    return xml
+def _tell_faults(done: Exported, named: str) -> None:
+    """
+    Args:
+        named: What the number of a task that cannot be used counts.
+    """
+    for fault in done.faults:
+        click.echo(f"{named} {fault.line} is left out: {plain(fault.sentence)}", err=True)
+    if (more := done.unusable - len(done.faults)) > 0:
+        click.echo(f"... and {more:,} more.", err=True)
 
 
 def _summed_up(job: Job, lines: Lines, done: Exported, told: str, source: str) -> Iterator[str]:
-    for fault in done.faults:
-        click.echo(f"{source} line {fault.line} is left out: {plain(fault.sentence)}", err=True)
-    if (more := done.unusable - len(done.faults)) > 0:
-        click.echo(f"... and {more:,} more.", err=True)
     what = "prediction" if job.predictions else "annotation"
     unusable = f", {done.unusable:,} not usable" if done.unusable else ""
     yield f"{source}: {_count(done.tasks + done.unusable, 'task')}{unusable}, {_count(done.annotations, what)}."

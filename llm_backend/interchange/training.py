@@ -161,6 +161,7 @@ def export(
             made = _predicted(task) if predictions else task.annotations
             done.tasks += 1
             done.annotations += len(made)
+            lines.left[Reason.BARE] += task.bare if predictions else 0
             lines.left[Reason.DRAFT] += 0 if predictions else task.drafts
             try:
                 taken = lines.take(task.task, made)

@@ -204,7 +204,7 @@ def label_studio(*exported: dict[str, Any]) -> Iterator[Site]:
     pages = {
         "/api/projects/7/": guarded({"id": 7, "label_config": PAIRWISE}),
         "/api/projects/8/": guarded(["no project"]),
-        "/api/projects/7/export": guarded(list(exported)),
+        "/api/tasks": guarded({"tasks": list(exported), "total": len(exported)}),
     }
     started, loop, found = threading.Event(), asyncio.new_event_loop(), []
     ended = asyncio.Event()
@@ -228,17 +228,19 @@ def label_studio(*exported: dict[str, Any]) -> Iterator[Site]:
 
 def test_a_project_is_exported_with_its_own_config(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", TOKEN)
-    with label_studio(task(1, PAIR, annotation(1, side("right")))) as here:
+    with label_studio(
+        task(1, PAIR, annotation(1, side("right"))), task(2, {"x": "y"}, annotation(2, side("left")))
+    ) as here:
         told = ["export", "--project", "7", "--url", here.origin, "--format", "trl-preference", "--output", "p.jsonl"]
         done = CliRunner().invoke(main, told)
-    assert done.exit_code == 0, done.output
     assert rows("p.jsonl") == [{"prompt": "Hello?", "chosen": "Go away.", "rejected": "Hi."}]
-    assert here.asked == ["/api/projects/7/", "/api/projects/7/export?exportType=JSON"]
+    assert done.stderr == 'Project 7 task 2 is left out: Its data has no "answer1".\n'
+    assert done.exit_code == 1
 
 
 @pytest.mark.parametrize(
     ("project", "key", "sentence"),
-    [("7", "wrong", "does not accept"), ("9", TOKEN, "has nothing at"), ("8", TOKEN, "tells no labeling config")],
+    [("7", "wrong", "does not accept"), ("9", TOKEN, "has nothing at"), ("8", TOKEN, "is not Label Studio's API")],
 )
 def test_a_project_that_cannot_be_had_is_told(
     project: str, key: str, sentence: str, monkeypatch: pytest.MonkeyPatch
@@ -253,4 +255,4 @@ def test_a_project_that_cannot_be_had_is_told(
 
 def test_a_project_needs_to_know_where_label_studio_is() -> None:
     done = CliRunner().invoke(main, ["export", "--project", "7", "--format", "reward", "--dry-run"])
-    assert (done.exit_code, "Say so with --url" in done.stderr) == (1, True), done.output
+    assert (done.exit_code, "Say where Label Studio is: --url" in done.stderr) == (1, True), done.output

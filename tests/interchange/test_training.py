@@ -156,7 +156,7 @@ def test_drafts_and_predictions_are_left_unless_predictions_are_wanted(tmp_path:
     (rows,), _, lines = exported(tmp_path, PAIRWISE, "trl-preference", tasks)
     assert (rows, dict(+lines.left)) == ([], {Reason.UNTOUCHED: 1, Reason.DRAFT: 1})
     (rows,), _, lines = exported(tmp_path, PAIRWISE, "trl-preference", tasks, predictions=True)
-    assert ([row["chosen"] for row in rows], dict(+lines.left)) == (["Go away."], {})
+    assert ([row["chosen"] for row in rows], dict(+lines.left)) == (["Go away."], {Reason.BARE: 1})
 
 
 def test_a_task_that_misses_a_field_is_named_by_line_and_key_and_spoils_no_other(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import IO
 
 import aiohttp
 from yarl import URL
@@ -61,7 +60,6 @@ class Request:
         limit: Bytes that its answer may have.
         body: Sent as JSON.
         seconds: How long it may take, where that is longer than usual.
-        into: Where a good answer's body goes as it comes, of any length; it is not kept then.
     """
 
     method: str
@@ -69,7 +67,6 @@ class Request:
     limit: int
     body: JSON = field(default=None, repr=False)
     seconds: float | None = None
-    into: IO[bytes] | None = field(default=None, repr=False)
 
 
 class Host:
@@ -177,18 +174,6 @@ class Host:
         self._check(answer, url)
         return answer.body
 
-    async def save(self, path: str, into: IO[bytes], seconds: float) -> None:
-        """Write what lies at a path, of any length, as it comes.
-
-        Raises:
-            HostError: It could not be had, not whole, or lies at another origin.
-        """
-        url = self.at(path)
-        answer = await self._ask(Request("GET", url, MOST_BYTES, seconds=seconds, into=into))
-        if answer.status in REDIRECTS:
-            raise HostError(f"Label Studio sends us from {_spoken(url)} elsewhere: set {self._url_name} right.")
-        self._check(answer, url)
-
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
@@ -288,10 +273,6 @@ class Host:
             ) as response:
                 if response.status in REDIRECTS:
                     return Answer(response.status, location=response.headers.get("Location", ""))
-                if request.into is not None and response.status < 300:
-                    async for chunk in response.content.iter_any():
-                        request.into.write(chunk)
-                    return Answer(response.status)
                 return Answer(response.status, await read_bounded(response, request.limit))
         except TooLarge as exc:
             raise HostError(

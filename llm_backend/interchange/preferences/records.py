@@ -55,6 +55,7 @@ class Reason(StrEnum):
     """Why something that an export holds makes no record."""
 
     UNTOUCHED = "no annotation"
+    BARE = "a prediction that the export tells by nothing but its id"
     DRAFT = "a draft that was not submitted"
     SKIPPED = "skipped by the annotator"
     EMPTY = "nothing answered in the control that counts"
