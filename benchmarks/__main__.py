@@ -7,12 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.core import MEASURES as OF_CORE
+from benchmarks.files import MEASURES as OF_FILES
 from benchmarks.measures import MEASURES as OF_CALLS
 from benchmarks.measures import Row
 from benchmarks.processes import Neighbours, machine
 from benchmarks.runs import MEASURES as OF_RUNS
 
-MEASURES = {**OF_CORE, **OF_CALLS, **OF_RUNS}
+MEASURES = {**OF_CORE, **OF_CALLS, **OF_RUNS, **OF_FILES}
 _MARKS = {True: "yes", False: "**no**", None: ""}
 
 

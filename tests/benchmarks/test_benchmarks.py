@@ -23,7 +23,9 @@ def test_a_missed_target_is_told_and_figures_without_one_are_only_told() -> None
     ]
 
 
-@pytest.mark.parametrize("name", ["configs", "quotes", "one", "batch", "uneven", "fairness", "growth", "redis-growth"])
+@pytest.mark.parametrize(
+    "name", ["configs", "quotes", "exporting", "one", "batch", "uneven", "fairness", "growth", "redis-growth"]
+)
 def test_a_measurement_makes_its_rows(name: str) -> None:
     rows = MEASURES[name](0.01)
     assert rows
