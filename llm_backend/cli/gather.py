@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -15,7 +15,7 @@ import click
 
 from llm_backend.adapters.host import Host
 from llm_backend.adapters.host.tasks import create_project, import_tasks
-from llm_backend.cli.asking import Unusable, ask_dataset, refuse_overwriting, state_of
+from llm_backend.cli.asking import Unusable, ask_dataset, counted, refuse_overwriting, state_of
 from llm_backend.cli.label import text_of
 from llm_backend.cli.options import takes_settings
 from llm_backend.core.gather import CHAT, CONFIG, conversation, task_of
@@ -89,8 +89,8 @@ class Job:
 
     def finish(self) -> Iterator[str]:
         if self.target is not None:
-            done = asyncio.run(_import(self.target, self.output))
-            yield f"{done.now:,} tasks imported into project {done.project} of {self.target.url}."
+            project, count = asyncio.run(_import(self.target, self.output))
+            yield f"{counted(count, 'task')} imported into project {project} of {self.target.url}."
 
 
 @click.command(short_help="A model's answers to prompts, as tasks that people judge.")
@@ -180,39 +180,60 @@ def _task(labelled: Labelled) -> dict[str, JSON] | None:
 # Importing
 
 
-@dataclass(slots=True)
-class _Imported:
-    """What of an output is in Label Studio.
+class _Note:
+    """What of an output is in Label Studio: where on the first line, then a line for each task that was imported."""
 
-    Attributes:
-        target: Where, as `Target.name` tells it.
-        tasks: The digests of the tasks.
-        now: How many came there this time.
+    def __init__(self, file: Path, target: Target) -> None:
+        """
+        Raises:
+            Unusable: The note cannot be read.
+        """
+        self._file = file
+        self._target = target.name
+        self.project = target.project
+        self.there: Counter[str] = Counter()
+        try:
+            head, *digests = file.read_text(encoding="utf-8").splitlines()
+            told = json.loads(head)
+            if told["target"] == self._target:
+                self.project = told["project"]
+                self.there.update(digests)
+                return
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise Unusable(f"{file} cannot be read: it says what was imported. Remove it to import all.") from exc
+        if self.project is not None:
+            self.begin(self.project)
+
+    def begin(self, project: int) -> None:
+        self.project = project
+        self._file.write_text(f"{json.dumps({'target': self._target, 'project': project})}\n", encoding="utf-8")
+
+    def add(self, digests: Iterable[str]) -> None:
+        with open(self._file, "a", encoding="utf-8") as stream:
+            stream.writelines(f"{digest}\n" for digest in digests)
+
+
+async def _import(target: Target, output: Path) -> tuple[int, int]:
+    """Import what is not there yet; what was imported is noted in the folder of the output's state.
+
+    Returns:
+        (project, how many tasks)
     """
-
-    target: str
-    project: int | None
-    tasks: list[str]
-    now: int = 0
-
-
-async def _import(target: Target, output: Path) -> _Imported:
-    """Import what is not there yet; what was imported is noted in the folder of the output's state."""
-    note = state_of(output) / "llm_backend.imported.json"
-    done = _noted(note, target)
-    host = Host(target.url, target.api_key)
+    note = _Note(state_of(output) / "llm_backend.imported.txt", target)
+    host, count = Host(target.url, target.api_key), 0
     try:
-        if done.project is None:
-            done.project = await create_project(host, target.title, target.label_config)
-            _keep(note, done)
-        left = _left(output, Counter(done.tasks))
+        if (project := note.project) is None:
+            project = await create_project(host, target.title, target.label_config)
+            note.begin(project)
+        left = _left(output, note.there)
         while part := list(itertools.islice(left, _AT_ONCE)):
-            done.now += await import_tasks(host, done.project, [task for _, task in part])
-            done.tasks += [digest for digest, _ in part]
-            _keep(note, done)
+            count += await import_tasks(host, project, [task for _, task in part])
+            note.add(digest for digest, _ in part)
     finally:
         await host.close()
-    return done
+    return project, count
 
 
 def _left(output: Path, there: Counter[str]) -> Iterator[tuple[str, dict[str, JSON]]]:
@@ -221,19 +242,3 @@ def _left(output: Path, there: Counter[str]) -> Iterator[tuple[str, dict[str, JS
         there[digest] -= 1
         if there[digest] < 0:
             yield digest, {"data": dict(row.task.data), "meta": dict(row.meta or {})}
-
-
-def _noted(note: Path, target: Target) -> _Imported:
-    new = _Imported(target.name, target.project, [])
-    try:
-        told = json.loads(note.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return new
-    except (OSError, ValueError) as exc:
-        raise Unusable(f"{note} cannot be read: it says what was imported. Remove it to import all.") from exc
-    return _Imported(**told) if told.get("target") == target.name else new
-
-
-def _keep(note: Path, done: _Imported) -> None:
-    told = {"target": done.target, "project": done.project, "tasks": done.tasks}
-    note.write_text(json.dumps(told), encoding="utf-8")

@@ -264,7 +264,7 @@ def test_what_was_imported_is_not_imported_again_and_what_failed_is(capsys: pyte
 
 def test_a_note_that_cannot_be_read_stops_the_import() -> None:
     Path("tasks.json.state").mkdir()
-    (Path("tasks.json.state") / "llm_backend.imported.json").write_text("[")
+    (Path("tasks.json.state") / "llm_backend.imported.txt").write_text("[")
     with pytest.raises(ClickException, match="Remove it to import all"):
         gathered(ScriptedLLM(answer), prompts({"prompt": "cats"}), target=Target("http://127.0.0.1:1", TOKEN, 1))
 
