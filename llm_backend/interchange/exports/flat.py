@@ -9,21 +9,31 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from llm_backend.core.inputs import fields_of
 from llm_backend.core.labeling import LabelingConfig, Output
 from llm_backend.core.wire import JSON, Annotation, Region
 from llm_backend.interchange.exports.task import ExportedTask
 
+_TEXTS = ("Text", "HyperText", "Header")
 OWN = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
 """The columns that are neither of the task nor of a control."""
 
 
-def of_row(line: int, row: Mapping[str, JSON], config: LabelingConfig) -> ExportedTask:
-    """A row as a task with one annotation; with none where nobody has annotated it."""
+def of_row(line: int, row: Mapping[str, JSON], config: LabelingConfig, *, table: bool = False) -> ExportedTask:
+    """A row as a task with one annotation; with none where nobody has annotated it.
+
+    Args:
+        table: Its cells are texts, in which lists and objects are written as JSON.
+    """
     outputs = {output.name: output for output in config.outputs}
     data = {name: value for name, value in row.items() if name not in (*OWN, *outputs, config.prompt)}
+    if table:
+        texts = {field for source in config.sources if source.tag in _TEXTS for field in fields_of(source.value)}
+        data = {name: _datum(cell, name in texts) for name, cell in data.items()}
     boxes = [Output(config.prompt, "TextArea", ())] if config.prompt else []
     answered = [*boxes, *outputs.values()]
-    result = tuple(region for output in answered for region in _regions(output, _value(row.get(output.name))))
+    told = {output.name: _answer(output, row.get(output.name), table) for output in answered}
+    result = tuple(region for output in answered for region in _regions(output, told[output.name]))
     made = _number(row.get("annotation_id"))
     annotation = Annotation.from_json(
         {
@@ -42,7 +52,7 @@ def of_row(line: int, row: Mapping[str, JSON], config: LabelingConfig) -> Export
     )
 
 
-def parsed(cell: str) -> JSON:
+def _parsed(cell: str) -> JSON:
     """A table's cell: lists and objects are written as JSON, everything else as it is."""
     if cell[:1] in ("[", "{"):
         try:
@@ -52,8 +62,20 @@ def parsed(cell: str) -> JSON:
     return cell
 
 
-def _value(cell: JSON) -> JSON:
-    return parsed(cell) if isinstance(cell, str) else cell
+def _datum(cell: JSON, text: bool) -> JSON:
+    """A field of the task. What is shown as text and looks like JSON is a text, unless it is a list of texts."""
+    told = _parsed(cell) if isinstance(cell, str) else cell
+    listed = isinstance(told, list) and all(isinstance(one, str) for one in told)
+    return told if listed or not text else cell
+
+
+def _answer(output: Output, cell: JSON, table: bool) -> JSON:
+    """What a control's cell says. A text box may hold a text that looks like JSON; several texts are an object."""
+    if not table or not isinstance(cell, str):
+        return cell
+    told = _parsed(cell)
+    several = isinstance(told, Mapping) and isinstance(told.get("text"), list)
+    return told if several or output.type != "textarea" else cell
 
 
 def _regions(output: Output, cell: JSON) -> Iterator[Region]:

@@ -8,7 +8,7 @@ from llm_backend.core.controls.base import listed
 from llm_backend.core.labeling import LabelingConfig
 from llm_backend.core.wire import JSON, Prediction, Task, annotations_of
 from llm_backend.errors import RequestError
-from llm_backend.interchange.exports.flat import OWN, of_row, parsed
+from llm_backend.interchange.exports.flat import OWN, of_row
 from llm_backend.interchange.exports.task import ExportedTask
 from llm_backend.interchange.tasks import Fault, Row, entries, json_lines, opened
 from llm_backend.interchange.tasks.json_list import JsonList
@@ -82,7 +82,7 @@ def _same(one: ExportedTask, other: ExportedTask) -> bool:
 def _of_cells(file: Path, entry: Row | Fault, config: Config | None) -> ExportedTask | Fault:
     if isinstance(entry, Fault):
         return entry
-    return _flat(file, entry.line, {name: parsed(cell) for name, cell in entry.task.data.items()}, config)
+    return _flat(file, entry.line, entry.task.data, config, table=True)
 
 
 def _entry(file: Path, line: int, raw: JSON, config: Config | None) -> ExportedTask | Fault:
@@ -120,11 +120,13 @@ def of_json(line: int, raw: Mapping[str, JSON]) -> ExportedTask | Fault:
     )
 
 
-def _flat(file: Path, line: int, row: Mapping[str, JSON], config: Config | None) -> ExportedTask | Fault:
+def _flat(
+    file: Path, line: int, row: Mapping[str, JSON], config: Config | None, *, table: bool = False
+) -> ExportedTask | Fault:
     if config is None:
         raise RequestError(
             f"{file} holds a row for each annotation (JSON_MIN, CSV or TSV), which cannot be read without the labeling "
             'config of the project. Export it as "JSON".'
         )
-    task = of_row(line, row, config())
+    task = of_row(line, row, config(), table=table)
     return task if task.data else Fault(line, "it has no field of a task.")

@@ -211,3 +211,19 @@ def test_what_the_annotator_typed_is_read_from_a_flat_export(tmp_path: Path) -> 
 def test_drafts_are_counted(tmp_path: Path) -> None:
     (found,) = tasks(written(tmp_path, [{"id": 1, "data": {"text": "a"}, "drafts": [{"result": []}]}]))
     assert (found.drafts, found.annotations) == (1, ())
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+@pytest.mark.parametrize("answer", ['{"a":  1}', "[1,  2]", "[not JSON", '{"text": "x"}'])
+def test_a_text_that_looks_like_json_stays_as_it_is(tmp_path: Path, form: str, answer: str) -> None:
+    row = MIN | {"text": answer, "response": answer}
+    file = written(tmp_path, [row]) if form == "json" else table(tmp_path, [row], "export.csv", ",")
+    (found,) = tasks(file)
+    (response,) = [region for region in found.annotations[0].result if region.from_name == "response"]
+    assert (found.data["text"], response.value) == (answer, {"text": [answer]})
+
+
+def test_a_list_that_a_table_tells_as_json_is_one_again(tmp_path: Path) -> None:
+    row = MIN | {"text": ["One.", "Two."], "other": "x"}
+    (found,) = tasks(table(tmp_path, [row], "export.csv", ","))
+    assert found.data["text"] == ["One.", "Two."]
