@@ -112,12 +112,12 @@ def alpha(units: Sequence[Sequence[Labels]], interval: bool = False, library: in
 
 
 def by_label(people: Sequence[Labels], model: Sequence[Labels]) -> tuple[LabelFigures, ...]:
-    """Precision, recall and F1 of every label that was given, in order of their frequency among people."""
+    """Precision, recall and F1 of every label that was given, the most frequent first; stars in their order."""
     if not people:
         return ()
     given = Counter(label for side in people for label in side)
     others = Counter(label for side in model for label in side)
-    names = sorted({*given, *others}, key=lambda label: (-given[label], str(label)))
+    names = sorted({*given, *others}, key=lambda label: (label if type(label) is int else -given[label], str(label)))
     codes = {label: code for code, label in enumerate(names)}
     # A table with a single column would not be taken for one of sets.
     binary = MultiLabelBinarizer(classes=range(max(2, len(names))), sparse_output=True)

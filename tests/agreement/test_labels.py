@@ -105,6 +105,11 @@ def test_precision_and_recall_of_each_label() -> None:
     assert (d.label, d.precision, d.recall, d.f1) == ("d", 0.0, None, 0.0)
 
 
+def test_stars_stand_in_their_order_and_other_labels_by_how_often_they_were_given() -> None:
+    assert [row.label for row in by_label(one(5, 5, 1), one(5, 3, 1))] == [1, 3, 5]
+    assert [row.label for row in by_label(one("b", "a", "b"), one("a", "a", "c"))] == ["b", "a", "c"]
+
+
 def test_sets_count_label_by_label_and_have_no_confusion_matrix() -> None:
     people: list[Labels] = [("a", "b"), (), ("b",)]
     model: list[Labels] = [("a",), (), ("b", "c")]
