@@ -97,6 +97,13 @@ class UnknownProject(BackendError):
     lasting = True
 
 
+class UnknownDataset(BackendError):
+    """There is no such dataset."""
+
+    status = 404
+    lasting = True
+
+
 class StoreError(BackendError):
     """The store cannot take or give now: a full disk, an I/O error, another program that holds the file."""
 

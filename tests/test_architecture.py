@@ -33,7 +33,7 @@ ROOMS = (
     *("adapters.documents", "adapters.films", "adapters.showing", "adapters.data_urls", "adapters.media"),
     *("adapters.store", "adapters.runs"),
     *("backend", "services", "metrics"),
-    *("web", "demo", "cli", "__main__"),
+    *("web", "client", "demo", "cli", "__main__"),
 )
 # Empty folders' own files: they hold a docstring.
 HALLS = frozenset(("llm_backend", "llm_backend.core", "llm_backend.adapters"))

@@ -112,10 +112,12 @@ class Datasets:
         bound = replace(bound, learned=self._store.learned(project))
         return self._opened(bound, label_config, bound.prompt((prompt, "annotator")), PART)
 
-    def resume(self, spec: Spec) -> "Dataset":
-        """A dataset that was opened before, as it was then."""
+    def resume(self, spec: Spec, run: Run) -> "Dataset":
+        """A dataset that was opened before, as it was then, with what came of a run that it had begun."""
         plan, _, _ = self._projects.rebuild(spec)
-        return Dataset(spec, plan, self._store, self._engine, self._clock, PART)
+        dataset = Dataset(spec, plan, self._store, self._engine, self._clock, PART)
+        dataset.look_at(run)
+        return dataset
 
     def _opened(self, bound: Bound, label_config: str, prompt: Prompt, part: int) -> "Dataset":
         spec = bound.spec(label_config, prompt, "label")
@@ -179,6 +181,11 @@ class Dataset:
         run_id = await asyncio.to_thread(self._add_all, tasks)
         await self._engine.start(run_id)
         return run_id
+
+    def look_at(self, run: Run) -> None:
+        """Take in what came of a run."""
+        self._runs[run.id] = run
+        self._gather_reasons()
 
     def answers(self, tasks: Sequence[Task]) -> Iterator[Answer]:
         """What came of these rows, in order."""

@@ -304,16 +304,18 @@ class Layout:
 
     def plain(self, judged: Judged) -> dict[str, JSON]:
         """A row to be written. An explanation is told only with the label that it explains."""
-        task = judged.row.task
-        data = {"id": task.id, **task.data} if task.id is not None else task.data
-        own = {name: data[name] for name in self.own if name in data}
         stands = judged.person or judged.judge
         explanation = stands.explanation if stands else ""
         if judged.person and judged.judge and not explanation and judged.person.label == judged.judge.label:
             explanation = judged.judge.explanation
         score = judged.judge.score if judged.judge and not judged.person else None
         told = (judged.label, judged.source or None, explanation or None, score, judged.error or None)
-        return {**own, **dict(zip(self.made, told, strict=False))}
+        return {**self.as_it_was(judged.row), **dict(zip(self.made, told, strict=False))}
+
+    def as_it_was(self, row: Row) -> dict[str, JSON]:
+        """A row's own columns."""
+        data = {"id": row.task.id, **row.task.data} if row.task.id is not None else row.task.data
+        return {name: data[name] for name in self.own if name in data}
 
 
 def _hold(held: dict[str, Correction], rubric: Rubric, row: Row, verdict: Verdict, kind: str) -> None:

@@ -1,27 +1,19 @@
 """How does a command speak with a running server? Over HTTP, with the credentials that the server itself is told."""
 
-import base64
 import functools
-import http.client
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from llm_backend import client
 from llm_backend.cli.options import takes_settings
 from llm_backend.core.controls.base import listed
-from llm_backend.errors import BackendError, RequestError, Unreachable
+from llm_backend.errors import RequestError
 from llm_backend.settings import Settings
 
 
-class Refused(BackendError):
-    """The server is there, and says no."""
-
-
-class Server:
+class Server(client.Server):
     """A running server, as it is told by settings and flags."""
 
     def __init__(self, settings: Settings, url: str | None, port: int, timeout: float) -> None:
@@ -30,42 +22,9 @@ class Server:
             url: The server's address as it is connected; None for the one on this machine.
             timeout: Seconds to wait for an answer.
         """
-        self._base = (url or f"http://127.0.0.1:{port}/{settings.url_secret}").rstrip("/")
-        self._settings = settings
-        self._timeout = timeout
-        # A proxy is for the way to the model, not for the way to ourselves.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    def ask(
-        self, path: str, holds: str, method: str = "GET", body: Any = None, patience: float = 0.0
-    ) -> dict[str, Any]:
-        """What the server answers, an object that has a field `holds`.
-
-        Args:
-            body: Sent along as JSON, where there is one.
-            patience: Seconds to wait for an answer, where that is longer than usual.
-        Raises:
-            Refused: It answers with an error; the sentence is its own.
-            Unreachable: There is no server, it does not answer in time, or it is another one.
-        """
-        address = f"{self._base}/{path}"
-        shown = address.replace(self._settings.url_secret, "…") if self._settings.url_secret else address
-        try:
-            sent = None if body is None else json.dumps(body).encode()
-            headers = _credentials(self._settings) | ({"Content-Type": "application/json"} if sent else {})
-            request = urllib.request.Request(address, sent, headers, method=method)
-            with self._opener.open(request, timeout=max(patience, self._timeout)) as answer:
-                told = json.load(answer)
-        except urllib.error.HTTPError as exc:
-            with exc:  # it is the answer, too
-                raise Refused(_sentence(exc) or f"{shown} answers {exc.code} {exc.reason}.") from exc
-        except (OSError, http.client.HTTPException) as exc:
-            raise Unreachable(f"No answer from {shown}: {getattr(exc, 'reason', exc)}.") from exc
-        except (ValueError, RecursionError):
-            told = None
-        if not isinstance(told, dict) or holds not in told:
-            raise Unreachable(f"{shown} is not a server of llm-backend: its answer gives no {holds}.")
-        return told
+        shown = f"{settings.basic_auth_user}:{settings.basic_auth_pass}" if settings.guarded else ""
+        address = url or f"http://127.0.0.1:{port}/{settings.url_secret}"
+        super().__init__(address, shown, secret=settings.url_secret, timeout=timeout)
 
     def project(self, wanted: str = "") -> str:
         """The whole key of a project that the server knows.
@@ -75,7 +34,8 @@ class Server:
         Raises:
             RequestError: It cannot be told which one is meant.
         """
-        known: list[str] = [project["key"] for project in self.ask("projects", holds="projects")["projects"]]
+        told = self.ask("projects", holds="projects")["projects"]
+        known: list[str] = [project["key"] for project in told if not project["key"].startswith("dataset.")]
         found = [key for key in known if not wanted or wanted in (key, key.partition(".")[0])]
         if len(found) == 1:
             return found[0]
@@ -127,18 +87,3 @@ _WHERE = (
     ),
     click.option("--timeout", default=3.0, show_default=True, type=click.FloatRange(0.1), help="Seconds to wait."),
 )
-
-
-def _credentials(settings: Settings) -> dict[str, str]:
-    if not settings.guarded:
-        return {}
-    told = f"{settings.basic_auth_user}:{settings.basic_auth_pass}"
-    return {"Authorization": "Basic " + base64.b64encode(told.encode()).decode()}
-
-
-def _sentence(answer: urllib.error.HTTPError) -> str:
-    """The server's own sentence, if it has one."""
-    try:
-        return str(json.load(answer)["error"])
-    except (OSError, http.client.HTTPException, ValueError, RecursionError, KeyError, TypeError):
-        return ""

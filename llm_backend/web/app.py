@@ -17,6 +17,7 @@ from llm_backend.web.origins import refuse_strangers
 from llm_backend.web.paths import Prefixed
 from llm_backend.web.status import status_page
 from llm_backend.web.steering import steering
+from llm_backend.web.uploading import uploading
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     _guard(app, settings)
     refuse_strangers(app)
     _explain(app, settings)
-    for doors in (steering(services), status_page(services), metering(services, metrics)):
+    for doors in (steering(services), uploading(services), status_page(services), metering(services, metrics)):
         app.register_blueprint(doors)
 
     @app.get("/health")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 DOORS = frozenset(
-    ("health", "setup", "predict", "webhook", "versions", "jobs", "projects", "metrics", "status", "page")
+    ("health", "setup", "predict", "webhook", "versions", "jobs", "projects", "metrics", "status", "page", "datasets")
 )
 
 Environ = dict[str, Any]

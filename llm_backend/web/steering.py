@@ -111,9 +111,9 @@ def run_json(run: Run, now: float | None = None) -> dict[str, Any]:
         "reason": run.reason,
         "total": run.total,
         **{state: run.counts.get(state, 0) for state in TASK_STATES},
-        "created": _iso(run.created),
-        "started": _iso(run.started),
-        "finished": _iso(run.finished),
+        "created": iso(run.created),
+        "started": iso(run.started),
+        "finished": iso(run.finished),
         "eta": eta(run, datetime.now(UTC).timestamp() if now is None else now),
         "calls": run.usage.calls,
         "prompt_tokens": run.usage.prompt_tokens,
@@ -142,7 +142,7 @@ def project_json(project: KnownProject) -> dict[str, Any]:
         "origin": project.origin,
         "version": project.version,
         "hostname": project.hostname,
-        "updated": _iso(project.updated),
+        "updated": iso(project.updated),
         "learned": asdict(project.lore),
         "calibration": project.calibration.to_json() if project.calibration else None,
     }
@@ -166,7 +166,8 @@ def annotated_tasks(body: Any) -> list[tuple[Task, tuple[Annotation, ...]]]:
     return [(Task.from_json(task), annotations_of(task)) for task in raw]
 
 
-def _iso(seconds: float) -> str | None:
+def iso(seconds: float) -> str | None:
+    """A moment in ISO 8601; None for one that has not come."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None
 
 

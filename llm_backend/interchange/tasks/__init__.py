@@ -8,6 +8,7 @@ from llm_backend.interchange.tasks.row import Fault, Labelled, Row
 from llm_backend.interchange.tasks.writing import (
     Form,
     distinct,
+    object_lines,
     require_writable,
     table_lines,
     write,
@@ -26,6 +27,7 @@ __all__ = [
     "entries",
     "is_table",
     "json_lines",
+    "object_lines",
     "opened",
     "require_writable",
     "rows",

@@ -75,6 +75,11 @@ def table_lines(rows: Iterable[Mapping[str, JSON]], columns: Sequence[str]) -> I
     return map(_line, every)
 
 
+def object_lines(rows: Iterable[Mapping[str, JSON]]) -> Iterator[str]:
+    """An object on each line."""
+    return (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
 def _line(cells: Sequence[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
