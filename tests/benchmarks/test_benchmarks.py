@@ -24,7 +24,8 @@ def test_a_missed_target_is_told_and_figures_without_one_are_only_told() -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["configs", "quotes", "exporting", "one", "batch", "uneven", "fairness", "growth", "redis-growth"]
+    "name",
+    ["configs", "quotes", "exporting", "labelbox", "one", "batch", "uneven", "fairness", "growth", "redis-growth"],
 )
 def test_a_measurement_makes_its_rows(name: str) -> None:
     rows = MEASURES[name](0.01)

@@ -94,4 +94,6 @@ def _present(raw: Mapping[str, JSON], key: str, where: str) -> JSON:
 
 
 def _twice(names: list[str]) -> str | None:
-    return next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if len(set(names)) == len(names):
+        return None
+    return next(name for index, name in enumerate(names) if name in names[:index])

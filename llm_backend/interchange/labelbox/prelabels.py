@@ -1,6 +1,11 @@
-"""Which lines of an NDJSON file of labels are about a row? The file is gone through once; only places are held."""
+"""Which lines of an NDJSON file of labels are about a row?
+
+The file is gone through once. Of each line its number, its place and a hash of its row's name are held, 33 bytes.
+"""
 
 import json
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
@@ -19,7 +24,7 @@ class Prelabels:
             RequestError: The file cannot be read.
         """
         self.file = file
-        self._places: dict[str, list[tuple[int, int]]] = {}
+        self._numbers, self._starts, self._hashes = array("q"), array("q"), array("q")
         self.faults: list[Fault] = []
         try:
             self._stream: IO[bytes] = open(file, "rb")  # noqa: SIM115 (closed by `__exit__`)
@@ -34,26 +39,44 @@ class Prelabels:
         self._stream.close()
 
     def take(self, key: str, ident: str) -> Iterator[tuple[int, Mapping[str, JSON]]]:
-        """The lines of a row, each with its number; they are not given again."""
-        places = [place for name in (f"globalKey {key}", f"id {ident}") for place in self._places.pop(name, ())]
-        for number, start in sorted(places):
-            self._stream.seek(start)
-            yield number, json.loads(self._stream.readline())
+        """The lines of a row, each with its number; they do not count as left."""
+        found = [index for name in (f"globalKey {key}", f"id {ident}") for index in self._about(name)]
+        for index in sorted(found):
+            self._taken[index] = 1
+            yield self._numbers[index], json.loads(self._line(index))
 
     def left(self) -> Iterator[Fault]:
         """The lines whose row did not come."""
-        for name, places in self._places.items():
-            yield from (Fault(number, f"no row that could be used has the {name}.") for number, _ in places)
+        for index, taken in enumerate(self._taken):
+            if not taken:
+                name = _row_of(self._line(index))
+                yield Fault(self._numbers[index], f"no row that could be used has the {name}.")
 
     def _look_through(self) -> None:
         start = 0
         for number, line in enumerate(self._stream, 1):
             if line.strip():
                 try:
-                    self._places.setdefault(_row_of(line), []).append((number, start))
+                    self._hashes.append(hash(_row_of(line)))
+                    self._numbers.append(number)
+                    self._starts.append(start)
                 except RequestError as exc:
                     self.faults.append(Fault(number, exc.sentence))
             start += len(line)
+        self._taken = bytearray(len(self._hashes))
+        self._order = array("q", sorted(range(len(self._hashes)), key=self._hashes.__getitem__))
+
+    def _about(self, name: str) -> Iterator[int]:
+        """The lines about a row, as indices."""
+        at = bisect_left(self._order, hash(name), key=self._hashes.__getitem__)
+        while at < len(self._order) and self._hashes[index := self._order[at]] == hash(name):
+            if _row_of(self._line(index)) == name:
+                yield index
+            at += 1
+
+    def _line(self, index: int) -> bytes:
+        self._stream.seek(self._starts[index])
+        return self._stream.readline()
 
 
 def _row_of(line: bytes) -> str:
