@@ -68,7 +68,7 @@ class Reason(StrEnum):
     OUTVOTED = "other annotators of the task outvote or repeat it"
     EVEN = "as many annotators say one thing as the other"
     UNCHANGED = "left as the model wrote it"
-    NO_ORIGINAL = "the export does not hold what the model wrote"
+    NO_ORIGINAL = "what the model wrote is not told (--project tells it, exports mostly do not)"
     IDENTICAL = "both answers are the same"
     BLANK = "a text is empty"
     NOTICE = "a notice of the backend, no answer"
