@@ -28,6 +28,7 @@ from llm_backend.cli.label import text_of
 from llm_backend.cli.label_progress import Obstacle, Shown
 from llm_backend.cli.options import takes_settings
 from llm_backend.cli.review import Review
+from llm_backend.cli.review_there import ReviewThere
 from llm_backend.cli.wording import plain
 from llm_backend.core.chat import LLM
 from llm_backend.core.judge import LABEL_COLUMN, Rubric, find_criterion, make_rubric, reworded
@@ -56,6 +57,7 @@ class Judgement:
         few_shot: A dataset with labels to learn from.
         review: How many rows a person looks at first.
         retry: Ask anew for what failed in a way that asking again would not change.
+        there: Whether to have them reviewed in the Label Studio of the settings.
     """
 
     data: Path
@@ -66,6 +68,7 @@ class Judgement:
     few_shot: Path | None = None
     review: int = 16
     retry: bool = False
+    there: bool = False
 
     @property
     def read(self) -> Collection[Path]:
@@ -101,6 +104,9 @@ class Judgement:
     show_default=True,
     help="Show so many labels to you first, and learn from your word; 0: none.",
 )
+@click.option(
+    "--label-studio", "LABEL_STUDIO_URL", metavar="URL", help="Review there, in a new project (LABEL_STUDIO_URL)."
+)
 @click.option("--retry", is_flag=True, help="Ask anew for rows that failed for good, such as refused ones.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there already.")
 @takes_settings()
@@ -123,8 +129,9 @@ def judge(
     "label_source" says llm: they stay, the judge learns from them, and you are told how often it agrees.
 
     First the judge labels N rows that differ much, and you say what is right; then it labels all the others by your
-    example. Until all is done, everything is kept in FILE.state: the same command goes on after an interruption, also
-    in the midst of the review.
+    example. With --label-studio these rows become a project there, with the judge's labels as predictions: submit what
+    is right, and run the same command again. Until all is done, everything is kept in FILE.state: the same command goes
+    on after an interruption, also in the midst of the review.
 
     Exits with 0 when every row has a label, 1 when some have none, 2 when something given cannot be used.
 
@@ -132,11 +139,15 @@ def judge(
     Examples:
       llm-backend judge answers.csv --criterion faithfulness --output judged.csv
       llm-backend judge chats.jsonl --criterion "Is {reply} polite?" --output judged.jsonl --review 0
+      llm-backend judge answers.csv --criterion relevance --output judged.csv --label-studio http://localhost:8080
       llm-backend judge answers.csv --criterion tone.txt --labels good,poor --few-shot known.csv --output out.csv
     """
     refuse_overwriting(output, overwrite)
+    there = bool(click.get_current_context().params.get("LABEL_STUDIO_URL"))
+    if there and not settings.label_studio_api_key:
+        raise click.UsageError("--label-studio needs LABEL_STUDIO_API_KEY, an access token of a user of it.")
     told = tuple(labels.split(","))
-    job = Judgement(data, criterion, output, told, label_column, few_shot, review, retry)
+    job = Judgement(data, criterion, output, told, label_column, few_shot, review, retry, there)
     raise SystemExit(judge_dataset(settings, job))
 
 
@@ -166,7 +177,7 @@ def judge_dataset(settings: Settings, job: Judgement, llm: LLM | None = None) ->
     with opened(settings, job.output, llm, obstacle) as services:
         judging = services.backend.judging
         judging.teach(PROJECT, (*examples, *people.examples))
-        reviewed = _reviewed(services, job, rubric, obstacle)
+        reviewed = _reviewed(services, settings, job, rubric, obstacle)
         if reviewed is None:
             click.echo(f"The review has not ended. {kept(job)} --review 0 labels without one.", err=True)
             return INTERRUPTED
@@ -186,7 +197,9 @@ def judge_dataset(settings: Settings, job: Judgement, llm: LLM | None = None) ->
     return 1 if outcome.summary.failed or found.skipped else 0
 
 
-def _reviewed(services: "Services", job: Judgement, rubric: Rubric, obstacle: Obstacle) -> Rubric | None:
+def _reviewed(
+    services: "Services", settings: Settings, job: Judgement, rubric: Rubric, obstacle: Obstacle
+) -> Rubric | None:
     """The rubric that a person was content with, after a review where one is wanted; None where that did not end."""
     from llm_backend.backend.judging import various
 
@@ -198,6 +211,9 @@ def _reviewed(services: "Services", job: Judgement, rubric: Rubric, obstacle: Ob
     if not job.review:
         return rubric
     tasks = various(rows(job.data), rubric, 2 * job.review)
+    if job.there:
+        note = state_of(job.output) / "llm_backend.review.json"
+        return ReviewThere(services, settings, PROJECT, tasks, job.review, obstacle, note).ended(rubric)
     review = Review(
         services, PROJECT, tasks, job.review, obstacle, lambda text: _keep_criterion(services, text, origin)
     )

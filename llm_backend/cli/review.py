@@ -13,7 +13,7 @@ from llm_backend.cli.wording import plain
 from llm_backend.core.inputs import as_text
 from llm_backend.core.judge import Rubric, Verdict, reworded
 from llm_backend.core.review import Candidate, informative
-from llm_backend.core.wire import Task
+from llm_backend.core.wire import Prediction, Task
 from llm_backend.errors import KeyRefused, RequestError
 
 if TYPE_CHECKING:
@@ -25,16 +25,17 @@ _QUIT, _BACK, _CRITERION = "/quit", "/back", "/criterion"
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Looked:
     """A row to be looked at.
 
     Attributes:
-        judge: What the judge says of it now.
+        judge: What the judge says of it now, by its `prediction`.
     """
 
     name: str
     task: Task
     judge: Verdict
+    prediction: Prediction
 
 
 class _Stopped(Exception):
@@ -96,30 +97,10 @@ class Review:
                 self._judging.end_review(self._project)
                 return rubric
 
-    def _judged(self, rubric: Rubric) -> list[_Row]:
-        """The rows to look at, as the judge labels them now; those that were looked at stay among them."""
-        from llm_backend.backend.datasets import row_digest
+    def _judged(self, rubric: Rubric) -> list[Looked]:
+        return looked_at(self._services, self._project, rubric, self._tasks, self._most, self._obstacle)
 
-        dataset = self._judging.open(self._project, rubric)
-        tasks = [rubric.task(task.data) for task in self._tasks]
-        with Shown(len(tasks), self._obstacle).drawn() as tell:
-            progress = self._services.loop.run(dataset.ask(tasks, tell))
-        if progress.halted:
-            raise KeyRefused(progress.halted)
-        rows = {
-            row_digest(task): _Row(row_digest(task), task, verdict)
-            for task, answer in zip(tasks, dataset.answers(tasks), strict=True)
-            if (verdict := rubric.verdict(answer.prediction)) is not None
-        }
-        said = self._judging.reviewed(self._project, rubric)
-        chosen = informative(
-            [Candidate(row.name, row.judge.label, row.judge.score) for row in rows.values()], self._most
-        )
-        earlier = [name for name in said if name in rows]
-        names = dict.fromkeys((*earlier, *(one.name for one in chosen)))
-        return [rows[name] for name in names][: max(self._most, len(earlier))]
-
-    def _round(self, rubric: Rubric, rows: Sequence[_Row]) -> None:
+    def _round(self, rubric: Rubric, rows: Sequence[Looked]) -> None:
         """Every row once, then all of them together, until the person is content."""
         if not rows:
             click.echo("None of the rows that were to be reviewed could be judged; the output tells why.")
@@ -139,7 +120,7 @@ class Review:
         while (choice := self._all(rubric, rows)) is not None:
             self._look_at(rubric, rows, choice)
 
-    def _look_at(self, rubric: Rubric, rows: Sequence[_Row], at: int) -> bool:
+    def _look_at(self, rubric: Rubric, rows: Sequence[Looked], at: int) -> bool:
         """Have a person label a row; False where they want the one before."""
         row = rows[at]
         click.echo(f"\n{at + 1} of {len(rows)}")
@@ -166,7 +147,7 @@ class Review:
             self._judging.review(self._project, rubric, row.task, Verdict(label, why))
             return True
 
-    def _all(self, rubric: Rubric, rows: Sequence[_Row]) -> int | None:
+    def _all(self, rubric: Rubric, rows: Sequence[Looked]) -> int | None:
         """Show all rows with both labels; returns the one to look at again, or None where all is well."""
         said = self._judging.reviewed(self._project, rubric)
         click.echo("\n     judge  you")
@@ -206,6 +187,36 @@ class Review:
                 raise _Changed(reworded(rubric, text))
         except RequestError as exc:
             click.echo(exc.sentence)
+
+
+def looked_at(
+    services: "Services", project: str, rubric: Rubric, tasks: Sequence[Task], most: int, obstacle: Obstacle
+) -> list[Looked]:
+    """The rows to look at, as the judge labels them now; those that were looked at stay among them.
+
+    Args:
+        tasks: Rows that differ, of which `most` are chosen.
+    Raises:
+        KeyRefused: The judge cannot be asked.
+    """
+    from llm_backend.backend.datasets import row_digest
+
+    judging = services.backend.judging
+    dataset = judging.open(project, rubric)
+    tasks = [rubric.task(task.data) for task in tasks]
+    with Shown(len(tasks), obstacle).drawn() as tell:
+        progress = services.loop.run(dataset.ask(tasks, tell))
+    if progress.halted:
+        raise KeyRefused(progress.halted)
+    rows = {
+        row_digest(task): Looked(row_digest(task), task, verdict, answer.prediction)
+        for task, answer in zip(tasks, dataset.answers(tasks), strict=True)
+        if answer.prediction is not None and (verdict := rubric.verdict(answer.prediction)) is not None
+    }
+    earlier = [name for name in judging.reviewed(project, rubric) if name in rows]
+    chosen = informative([Candidate(row.name, row.judge.label, row.judge.score) for row in rows.values()], most)
+    names = dict.fromkeys((*earlier, *(one.name for one in chosen)))
+    return [rows[name] for name in names][: max(most, len(earlier))]
 
 
 def _cut(text: str, most: int) -> str:

@@ -1,5 +1,6 @@
 """A dataset is judged by a criterion, from a shell: labels, examples, agreement, and the review before."""
 
+import asyncio
 import csv
 import json
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from click import ClickException
 from click.testing import CliRunner, Result
 
@@ -16,6 +18,7 @@ from llm_backend.core.chat import LLM, Call, Completion, Usage
 from llm_backend.errors import KeyRefused, ProviderRefused
 from llm_backend.settings import Settings
 from tests.support.scripted import Reply, ScriptedLLM
+from tests.support.sites import site
 from tests.support.stub_model import StubModel, says
 
 POLITE = "Is {reply} polite?"
@@ -373,3 +376,87 @@ def test_an_interrupted_run_after_a_review_asks_no_person_again() -> None:
         done = review(stub)
     assert done.exit_code == 0, done.output
     assert "of 4\n" not in done.output
+
+
+# The review in Label Studio
+
+
+class Studio:
+    """What of Label Studio's API a review meets, and a person who labels there."""
+
+    def __init__(self) -> None:
+        self.projects: list[dict[str, Any]] = []
+        self.tasks: list[dict[str, Any]] = []
+
+    async def create(self, request: web.Request) -> web.Response:
+        self.projects.append(await request.json())
+        return web.json_response({"id": 7}, status=201)
+
+    async def take(self, request: web.Request) -> web.Response:
+        told = await request.json()
+        self.tasks += [{"id": ident, "annotations": [], **task} for ident, task in enumerate(told, 1)]
+        return web.json_response({"task_count": len(told)}, status=201)
+
+    async def list(self, request: web.Request) -> web.Response:
+        return web.json_response({"tasks": self.tasks, "total": len(self.tasks)})
+
+    def label(self, place: int, label: str) -> None:
+        """Submit the prediction, with this label in its place."""
+        made = json.loads(json.dumps(self.tasks[place]["predictions"][0]["result"]))
+        next(region for region in made if region["from_name"] == "label")["value"]["choices"] = [label]
+        self.tasks[place]["annotations"] = [{"id": 100 + place, "result": made, "was_cancelled": False}]
+
+
+def reviewing(*scenes: Any) -> tuple[Studio, list[Result]]:
+    """Run the command after each scene, in which a person may label."""
+    studio, results = Studio(), []
+
+    async def play() -> None:
+        pages = {"/api/projects/": studio.create, "/api/projects/7/import": studio.take, "/api/tasks": studio.list}
+        async with site(pages) as here:
+            for scene in scenes:
+                scene(studio)
+                words = (*("data.csv", "--criterion", POLITE, "--output", "out.csv", "--review", "4"),)
+                told = {"OPENAI_BASE_URL": stub.base_url, "LABEL_STUDIO_API_KEY": "0" * 40}
+                there = ("--label-studio", here.origin)
+                results.append(await asyncio.to_thread(run, *words, *there, **told))
+
+    table(*replies(40))
+    with StubModel(judging) as stub:
+        asyncio.run(play())
+    return studio, results
+
+
+def test_the_rows_are_reviewed_in_a_project_of_label_studio() -> None:
+    def some(studio: Studio) -> None:
+        studio.label(0, "0")
+        studio.label(1, "1")
+
+    def rest(studio: Studio) -> None:
+        studio.label(2, "1")
+        studio.label(3, "1")
+
+    studio, (made, waiting, done) = reviewing(lambda _: None, some, rest)
+    assert (made.exit_code, waiting.exit_code, done.exit_code) == (130, 130, 0), done.output
+    assert "4 rows wait to be labelled at http://127.0.0.1:" in made.output
+    assert "/projects/7/data." in made.output
+    assert "2 of 4 rows are labelled at" in waiting.output
+    (project,) = studio.projects
+    assert project["title"] == "Review: Is {reply} polite?"
+    assert '<Choices name="label"' in project["label_config"]
+    assert all(task["predictions"][0]["model_version"] for task in studio.tasks)
+    people = {row["reply"]: row for row in held() if row["label_source"] == "human"}
+    assert [people[task["data"]["reply"]]["label"] for task in studio.tasks] == ["0", "1", "1", "1"]
+    # The reasons that the judge gave for its own label are none for the person's.
+    assert [bool(people[task["data"]["reply"]]["explanation"]) for task in studio.tasks] == [False, True, True, True]
+    others = [row for row in held() if row["label_source"] == "llm"]
+    assert all(row["label"] == str(int("please" in row["reply"])) for row in others)
+    assert not Path("out.csv.state").exists()
+
+
+def test_a_review_there_needs_a_key() -> None:
+    table(*replies(3))
+    words = ("data.csv", "--criterion", POLITE, "--output", "out.csv", "--label-studio", "http://localhost:8080")
+    refused = run(*words)
+    assert refused.exit_code == 2
+    assert "--label-studio needs LABEL_STUDIO_API_KEY" in refused.output
