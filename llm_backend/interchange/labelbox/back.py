@@ -57,7 +57,11 @@ class Origin:
         messages = data.get("messages")
         return cls(
             row={"globalKey": str(key)} if key else {"id": str(ident)},
-            features={name: one for name, one in told["features"].items() if isinstance(one, Mapping)},
+            features={
+                name: one
+                for name, one in told["features"].items()
+                if isinstance(one, Mapping) and isinstance(one.get("name"), str)
+            },
             messages=[
                 str(one.get("message_id")) if isinstance(one, Mapping) else ""
                 for one in (messages if isinstance(messages, list) else ())
@@ -200,17 +204,17 @@ def _with_uuid(line: dict[str, JSON], work: Work, taken: set[str]) -> dict[str, 
     return {**line, "uuid": ident}
 
 
-def _meaning(line: Mapping[str, JSON]) -> JSON:
-    return line.get("name"), line.get("messageId"), _meaning_of(line.get("answer", line.get("answers")))
+def _meaning(line: Mapping[str, JSON]) -> str:
+    """What a line says, the same however it is written; options are in no order."""
+    return repr((line.get("name"), line.get("messageId"), _meaning_of(line.get("answer", line.get("answers")))))
 
 
-def _meaning_of(answer: JSON) -> JSON:
+def _meaning_of(answer: JSON) -> str:
     if isinstance(answer, Mapping):
         below = answer.get("classifications")
-        return answer.get("name"), frozenset(
-            _meaning(one) for one in (below if isinstance(below, list) else ()) if isinstance(one, Mapping)
-        )
-    return frozenset(map(_meaning_of, answer)) if isinstance(answer, list) else answer
+        told = [_meaning(one) for one in (below if isinstance(below, list) else ()) if isinstance(one, Mapping)]
+        return repr((answer.get("name"), sorted(told)))
+    return repr(sorted(map(_meaning_of, answer)) if isinstance(answer, list) else answer)
 
 
 def _is_uuid(text: str) -> bool:

@@ -14,7 +14,8 @@ NAMES = uuid.UUID("0c2f6d8e-6f0a-5b43-9d1e-5d6c1b7a9e24")
 
 def made_up(*parts: str) -> str:
     """An id that is the same whenever it is made of the same parts."""
-    return str(uuid.uuid5(NAMES, "\x1f".join(parts)))
+    name = "\x1f".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
+    return str(uuid.uuid5(NAMES, name))
 
 
 def sheets(answers: Iterable[Answer]) -> list[list[Answer]]:
