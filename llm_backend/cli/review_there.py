@@ -63,11 +63,13 @@ class ReviewThere:
         wanted = min(self._most, len(self._tasks))
         if self._judging.review_counts(self._project) >= wanted:
             return rubric
-        number = self._noted()
-        if number is None:
+        noted = self._noted()
+        if noted is None:
             self._make(rubric)
             return None
+        number, wanted = noted
         self._take(rubric, number)
+        wanted = min(wanted, self._most)
         done = len(self._judging.reviewed(self._project, rubric))
         if done < wanted:
             click.echo(f"{done} of {wanted} rows are labelled at {self._at(number)}.", err=True)
@@ -96,7 +98,8 @@ class ReviewThere:
             return number
 
         number = self._services.loop.run(make())
-        self._keep(number)
+        told_of = {"url": self._settings.label_studio_url, "project": number, "rows": len(rows)}
+        self._note.write_text(json.dumps(told_of), "utf-8")
         click.echo(f"{len(rows)} rows wait to be labelled at {self._at(number)}.", err=True)
 
     def _take(self, rubric: Rubric, number: int) -> None:
@@ -109,16 +112,14 @@ class ReviewThere:
     def _at(self, number: int) -> str:
         return f"{self._settings.label_studio_url.rstrip('/')}/projects/{number}/data"
 
-    def _noted(self) -> int | None:
-        """The project there; None if there is none yet, or elsewhere."""
+    def _noted(self) -> tuple[int, int] | None:
+        """The project there and how many rows it has; None if there is none yet, or elsewhere."""
         try:
             told = json.loads(self._note.read_text("utf-8"))
         except FileNotFoundError:
             return None
-        return int(told["project"]) if told["url"] == self._settings.label_studio_url else None
-
-    def _keep(self, number: int) -> None:
-        self._note.write_text(json.dumps({"url": self._settings.label_studio_url, "project": number}), "utf-8")
+        here = told["url"] == self._settings.label_studio_url
+        return (int(told["project"]), int(told["rows"])) if here else None
 
 
 def _task(row: Looked) -> dict[str, JSON]:

@@ -19,7 +19,7 @@ from llm_backend.errors import KeyRefused, ProviderRefused
 from llm_backend.settings import Settings
 from tests.support.scripted import Reply, ScriptedLLM
 from tests.support.sites import site
-from tests.support.stub_model import StubModel, says
+from tests.support.stub_model import StubModel, refuses, says
 
 POLITE = "Is {reply} polite?"
 
@@ -407,7 +407,7 @@ class Studio:
         self.tasks[place]["annotations"] = [{"id": 100 + place, "result": made, "was_cancelled": False}]
 
 
-def reviewing(*scenes: Any) -> tuple[Studio, list[Result]]:
+def reviewing(*scenes: Any, count: int = 40, model: Any = judging) -> tuple[Studio, list[Result]]:
     """Run the command after each scene, in which a person may label."""
     studio, results = Studio(), []
 
@@ -421,8 +421,8 @@ def reviewing(*scenes: Any) -> tuple[Studio, list[Result]]:
                 there = ("--label-studio", here.origin)
                 results.append(await asyncio.to_thread(run, *words, *there, **told))
 
-    table(*replies(40))
-    with StubModel(judging) as stub:
+    table(*replies(count))
+    with StubModel(model) as stub:
         asyncio.run(play())
     return studio, results
 
@@ -452,6 +452,21 @@ def test_the_rows_are_reviewed_in_a_project_of_label_studio() -> None:
     others = [row for row in held() if row["label_source"] == "llm"]
     assert all(row["label"] == str(int("please" in row["reply"])) for row in others)
     assert not Path("out.csv.state").exists()
+
+
+def test_rows_that_cannot_be_judged_are_not_waited_for_there() -> None:
+    def declines(request: Any, n_th: int) -> Any:
+        text = request["messages"][-1]["content"]
+        return refuses() if " 1 " in text else judging(request, n_th)
+
+    def label(studio: Studio) -> None:
+        studio.label(0, "1")
+        studio.label(1, "1")
+
+    studio, (_, done) = reviewing(lambda _: None, label, count=3, model=declines)
+    assert len(studio.tasks) == 2
+    assert done.exit_code == 1, done.output
+    assert "3 rows of data.csv: 2 labelled, 1 without a label." in done.output
 
 
 def test_a_review_there_needs_a_key() -> None:
