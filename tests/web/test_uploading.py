@@ -12,9 +12,14 @@ import pytest
 
 from llm_backend.core.chat import Call
 from llm_backend.errors import KeyRefused, ProviderRefused
+from tests.support.redis_server import redis_url
 from tests.support.scripted import Reply, ScriptedLLM
 from tests.support.serve import until
 from tests.support.serving import Caller, serving
+from tests.support.stub_model import StubModel, says
+from tests.support.worker import worker
+
+__all__ = ["redis_url"]  # a fixture
 
 POLITE = {"prompt_template": "Is {reply} polite?"}
 GOOD = {"explanation": "x", "label": "0"}
@@ -245,3 +250,23 @@ def test_datasets_are_behind_the_credentials_and_the_limit_of_bodies(tmp_path: P
         large = host.http.post("/hidden/datasets?name=a.csv", data="reply\n" + "x" * 2000, headers=shown)
         assert refused(large) == (413, "The body is larger than 0.001 MB, the limit set by MAX_BODY_MB.")
         assert not list(tmp_path.glob("datasets/*"))
+
+
+def test_workers_judge_an_uploaded_dataset_by_peoples_labels(redis_url: str, tmp_path: Path) -> None:
+    def respond(request: Any, n_th: int) -> Any:
+        return says(json.dumps(GOOD))
+
+    with StubModel(respond) as model:
+        told = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "test-key"}
+        with (
+            worker(tmp_path, **told),
+            serving(None, tmp_path, redis_url=redis_url, base_url=model.base_url) as host,
+        ):
+            ident = upload(host, "reply,label\nno,\nkind,1\n")["id"]
+            done = wait(host, label(host, ident, **POLITE))
+            assert (done["state"], done["done"]) == ("completed", 2)
+            assert [row["label"] for row in download(host, ident)] == ["0", "1"]
+            lengths = {
+                request.json["messages"][-1]["content"]: len(request.json["messages"]) for request in model.asked
+            }
+            assert lengths == {"Is no polite?": 4, "Is kind polite?": 2}
