@@ -40,7 +40,8 @@ def test_prelabels_are_shown_and_an_annotators_choice_goes_back(
     assert told["problems"] == {"choices": ["too_long", "off_topic"]}
     assert told["message_quality"]["choices"] == ["bad"]
     assert told["message"]["start"] == told["message_quality"]["start"] == "2"
-    editor.page.get_by_text("Although I have a couple of options").first.wait_for()
+    response = editor.page.locator(".htx-ranker-item", has_text="Response A")
+    assert "\n- The Dyson V15" in response.inner_text()
     editor.choose("Response A")
     editor.wait_for_region("choose_the_best_response", lambda value: value["choices"] == ["Response A"])
     editor.screenshot(shots / "labelbox.png")

@@ -29,6 +29,7 @@ def _body(ontology: Ontology, media: bool, outputs: bool) -> Iterator[str]:
     if media:
         yield '<List name="media" value="$media" title="Media"/>'
     if outputs:
+        yield "<Style>.htx-ranker-item { white-space: pre-line; }</Style>"  # a List runs lines together
         yield '<List name="responses" value="$items" title="Responses"/>'
     for feature in ontology.features:
         if not feature.per_message:
