@@ -20,7 +20,8 @@ from benchmarks.traffic import Caller, WrongAnswer, probing
 _IN_FLIGHT = 128
 _WIDE = {"LLM_CONCURRENCY": str(_IN_FLIGHT), "BATCH_DEADLINE": "95"}
 _SIGMA = 0.5  # the slowest answer of a hundred takes three times as long as the middle one
-_WARMING = 90_000_000  # a first batch: every process has asked once before anything is measured
+# A first batch: every process has as many connections open as it may need before anything is measured.
+_WARMING, _WARMED = 90_000_000, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Form:
     ) -> Iterator[tuple[Served, Served]]:
         """A stub and a backend that has answered a batch of this form."""
         with running(latency, self.opened, model, **settings) as (stub, served):
-            _predicted(served, _WARMING, 8)
+            _predicted(served, _WARMING, _WARMED)
             yield stub, served
 
 
@@ -137,7 +138,6 @@ def large(form: Form, share: float) -> list[Row]:
     tasks = part(10_000, share)
     body = bodies.batch(1, tasks)
     with form.running(0.0, **_WIDE) as (_, served):
-        _predicted(served, _WARMING, 200)  # as many calls in flight as there may be
         before = most_memory_mib(served)
         _predicted(served, 1, tasks)
         more = most_memory_mib(served) - before
