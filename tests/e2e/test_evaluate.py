@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from llm_backend.cli import main
 from llm_backend.demo.api import Api
 from tests.support.exports import CONFIG, said
+from tests.support.shell import invoke
 
 
 def test_a_project_is_measured_through_the_api_and_a_snapshot_as_well(
@@ -34,7 +33,7 @@ def test_a_project_is_measured_through_the_api_and_a_snapshot_as_well(
 
     def say(*words: str) -> dict[str, object]:
         environ = {"LABEL_STUDIO_URL": api.url, "LABEL_STUDIO_API_KEY": token}
-        shown = CliRunner().invoke(main, ["evaluate", *words, "--json", "r.json"], env=environ)
+        shown = invoke("evaluate", *words, "--json", "r.json", env=environ)
         assert shown.exit_code == 0, shown.output
         (comparison,) = json.loads((tmp_path / "r.json").read_text())["comparisons"]
         return {name: comparison[name] for name in ("agreements", "accepted", "people", "differing")}
@@ -44,7 +43,7 @@ def test_a_project_is_measured_through_the_api_and_a_snapshot_as_well(
 
     plain = api.call("GET", f"/api/projects/{project}/export?exportType=JSON&download_all_tasks=true")
     (tmp_path / "plain.json").write_text(json.dumps(plain))
-    refused = CliRunner().invoke(main, ["evaluate", "plain.json", "--config", "config.xml"])
+    refused = invoke("evaluate", "plain.json", "--config", "config.xml")
     assert "60 predictions by their ids only" in refused.output
 
     # The way that the refusal names.

@@ -5,9 +5,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from llm_backend.cli import main
 from llm_backend.core.corrections import answers_of
 from llm_backend.core.inputs import read
 from llm_backend.core.labeling import parse
@@ -18,6 +16,7 @@ from llm_backend.interchange.exports import ExportedTask, read_export
 from llm_backend.services import texts
 from tests.support.lab import Lab
 from tests.support.serve import until
+from tests.support.shell import invoke
 
 CONFIG = """
 <View>
@@ -107,7 +106,7 @@ def test_an_export_is_learned_by_the_server(
     monkeypatch.chdir(tmp_path)
     file = exported(lab, project, form, tmp_path)
     words = ("import", str(file), "--url", lab.backend, *(("--project", str(project)) if form == "CSV" else ()))
-    said = CliRunner().invoke(main, words)
+    said = invoke(*words)
     assert said.exit_code == 0, said.output
     assert "1 correction learned" in said.output
     assert known(lab, key)["learned"]["count"] == 1

@@ -3,10 +3,8 @@
 import json
 from pathlib import Path
 
-from click.testing import CliRunner
-
-from llm_backend.cli import main
 from tests.support.lab import Lab
+from tests.support.shell import invoke
 
 
 def test_gathered_tasks_are_imported_and_the_moderation_template_is_filled_for_them(
@@ -15,9 +13,8 @@ def test_gathered_tasks_are_imported_and_the_moderation_template_is_filled_for_t
     prompts, tasks = tmp_path / "prompts.jsonl", tmp_path / "tasks.json"
     prompts.write_text("".join(f"{json.dumps({'prompt': f'Question {number}?'})}\n" for number in range(3)))
     where = ("--import-to", lab.api.url, "--title", "Gathered")
-    said = CliRunner().invoke(
-        main,
-        ("gather", str(prompts), "--output", str(tasks), "--base-url", lab.stub.base_url, *where),
+    said = invoke(
+        *("gather", str(prompts), "--output", str(tasks), "--base-url", lab.stub.base_url, *where),
         env={"OPENAI_API_KEY": "k", "LABEL_STUDIO_API_KEY": token},
     )
     assert said.exit_code == 0, said.output

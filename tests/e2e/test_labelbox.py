@@ -3,18 +3,16 @@
 import json
 from pathlib import Path
 
-from click.testing import CliRunner
-
-from llm_backend.cli import main
 from llm_backend.core.wire import JSON
 from tests.support.browser import Editor
 from tests.support.lab import Lab
+from tests.support.shell import invoke
 
 DATA = Path(__file__).parents[1] / "data" / "labelbox"
 
 
 def convert(*arguments: str | Path) -> None:
-    result = CliRunner().invoke(main, ["convert", *map(str, arguments)])
+    result = invoke("convert", *map(str, arguments))
     assert result.exit_code == 0, result.output
 
 

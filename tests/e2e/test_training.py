@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from llm_backend.cli import main
 from llm_backend.demo.api import Api
 from tests.support.exported import region, side, written
+from tests.support.shell import invoke
 
 CONFIG = """<View><Text name="prompt" value="$prompt"/><Pairwise name="comparison" toName="answer1,answer2"/>
 <Text name="answer1" value="$answer1"/><Text name="answer2" value="$answer2"/>
@@ -34,7 +33,7 @@ def test_pairs_and_demonstrations_of_a_project(
 
     def export(*words: str) -> list[dict[str, str]]:
         environ = {"LABEL_STUDIO_URL": api.url, "LABEL_STUDIO_API_KEY": token}
-        said = CliRunner().invoke(main, ["export", *words, "--output", "out.jsonl"], env=environ)
+        said = invoke("export", *words, "--output", "out.jsonl", env=environ)
         assert said.exit_code == 0, said.output
         return [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
 
