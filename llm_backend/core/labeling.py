@@ -41,8 +41,8 @@ _FROM_ADDRESSES = frozenset(("Image", "Audio", "AudioPlus", "Video", "Pdf", "Tim
 # Attributes that say what may be answered or what is shown; all others are layout and do not reach the model.
 _MEANINGFUL = frozenset(
     (
-        *("alias", "allownested", "apiurl", "choice", "default", "encoding", "format", "framerate", "inline"),
-        *("labeling", "leafsonly", "max"),
+        *("alias", "allownested", "apiurl", "choice", "contextscroll", "default", "encoding", "format", "framerate"),
+        *("inline", "labeling", "leafsonly", "max"),
         *("maxrating", "maxsubmissions", "maxusages", "min", "namekey", "only", "peritem", "perregion", "required"),
         *("sep", "skipduplicates", "smart", "step", "textkey", "timecolumn", "timeformat", "value", "valuelist"),
         *("valuetype",),

@@ -593,3 +593,29 @@ def test_two_hundred_kilobytes_are_read_quickly() -> None:
     started = time.perf_counter()
     assert len(read(config, data).text) > 400_000
     assert time.perf_counter() - started < 3
+
+
+def turn(text: str, start: float | None = None, **more: float) -> dict[str, object]:
+    return {"author": "A", "text": text} | ({} if start is None else {"start": start}) | more
+
+
+@pytest.mark.parametrize(
+    ("turns", "order"),
+    [
+        pytest.param([turn("c", 3), turn("a", 1), turn("b", 2)], "abc", id="by their starts"),
+        pytest.param([turn("z", 0, end=1.5), turn("a", 1.5, duration=3), turn("b", 4)], "abz", id="a start of 0 last"),
+        pytest.param([turn("b", 1, end=9), turn("a", 1, duration=3)], "ab", id="by their ends"),
+        pytest.param([turn("b"), turn("a")], "ba", id="as they are without times"),
+    ],
+)
+def test_turns_that_scroll_with_a_sound_stand_as_the_editor_sorts_them(turns: list[object], order: str) -> None:
+    config = parse('<View><Paragraphs name="p" value="$p" contextScroll="true"/></View>')
+    (seen,) = read(config, {"p": turns}).seen
+    assert "".join(one.text for one in seen.utterances) == order
+
+
+def test_turns_in_no_order_that_can_be_told_are_read_but_cannot_be_marked() -> None:
+    config = parse('<View><Paragraphs name="p" value="$p" contextScroll="true"/></View>')
+    (seen,) = read(config, {"p": [turn("b", 2), turn("x"), turn("y")]}).seen
+    assert seen.utterances == ()
+    assert seen.text == "A: b\nA: x\nA: y"

@@ -103,7 +103,8 @@ def test_what_is_marked_is_what_the_annotator_sees(lab: Lab, editor: Editor, kin
     assert complaints([(config, {"model_version": "m", "score": None, "result": stored["result"]})]) == [[]]
 
     editor.open(project, task)
-    editor.wait(f"{SELECTED}.regionStore.regions.every(r => r._spans && r._spans.length)")
+    there = f"{SELECTED}.regionStore.regions"
+    editor.wait(f"{there}.length === {len(quotes)} && {there}.every(r => r._spans && r._spans.length)")
 
     lit = [squeezed(region["lit"]) for region in editor.page.evaluate(_ON_SCREEN)]
     assert lit == [squeezed(own) for _, _, own in quotes]

@@ -93,6 +93,10 @@ def _see_paragraphs(blank: Seen, source: Source, value: JSON, task: TaskId | Non
     value = from_json_text(value)
     if not isinstance(value, list):
         return replace(blank, text=as_text(value))
+    in_time: list[JSON] | None = value
+    if source.attrs.get("contextscroll", "").strip().lower() == "true":
+        in_time = _in_time(value)
+        value = value if in_time is None else in_time
     name_key, text_key = source.attrs.get("namekey", "author"), source.attrs.get("textkey", "text")
     if source.tag == "Chat":
         name_key, text_key = "role", "content"
@@ -108,7 +112,40 @@ def _see_paragraphs(blank: Seen, source: Source, value: JSON, task: TaskId | Non
             f'<{source.tag} name="{source.name}"> shows "{text_key}" of each turn; '
             f"the task's turns have {_listed(keys)}."
         )
-    return replace(_dialogue(blank, turns), utterances=turns)
+    # Of turns whose order on the screen cannot be told, none can be marked: they are counted in that order.
+    return replace(_dialogue(blank, turns), utterances=turns if in_time is not None else ())
+
+
+def _in_time(turns: Sequence[JSON]) -> list[JSON] | None:
+    """The turns as the editor shows them where they scroll with a sound (`contextScroll`): by their starts and ends.
+
+    One without a start, or with 0 for one, comes last; None where several of many have none, for the editor then puts
+    them in no order that could be foretold.
+    """
+    timed = [turn for turn in turns if isinstance(turn, Mapping) and turn.get("start")]
+    others = [turn for turn in turns if not (isinstance(turn, Mapping) and turn.get("start"))]
+    if not timed:
+        return list(turns)
+    if len(others) > 1 or not all(_is_number(turn["start"]) for turn in timed):
+        return None
+    if None in (ends := [_end(turn) for turn in timed]):
+        return None
+    order = sorted(range(len(timed)), key=lambda at: (timed[at]["start"], ends[at] or 0.0))
+    return [*(timed[at] for at in order), *others]
+
+
+def _end(turn: Mapping[str, JSON]) -> float | None:
+    """When a turn ends; 0 where it does not say."""
+    end, lasts = turn.get("end"), turn.get("duration")
+    if end:
+        return float(end) if _is_number(end) else None
+    if not lasts:
+        return 0.0
+    return float(turn["start"]) + float(lasts) if _is_number(lasts) and _is_number(turn["start"]) else None
+
+
+def _is_number(value: JSON) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _dialogue(blank: Seen, turns: Sequence[Utterance]) -> Seen:
