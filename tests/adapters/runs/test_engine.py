@@ -247,8 +247,8 @@ def test_waiting_ends_with_its_time(home: Home, seconds: float) -> None:
     async def play(world: World) -> None:
         world.add("t0")  # nobody works on it yet
         began = time.monotonic()
-        assert await world.engine.wait([Question("1.1", "v", "t0")], seconds) == {}
-        assert seconds <= time.monotonic() - began < seconds + 0.5
+        assert await asyncio.wait_for(world.engine.wait([Question("1.1", "v", "t0")], seconds), 10) == {}
+        assert time.monotonic() - began >= seconds
 
     played(home, play)
 
