@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from llm_backend.core.controls.base import listed, shown
 from llm_backend.core.wire import JSON
 from llm_backend.errors import RequestError
 
+Held = TypeVar("Held")
 Role: TypeAlias = Literal["user", "assistant"]
 
 MOST_MESSAGES = 250
@@ -58,10 +59,7 @@ def mapping_at(raw: Mapping[str, JSON], key: str, where: str) -> Mapping[str, JS
     Raises:
         RequestError: There is no object under this key.
     """
-    value = _present(raw, key, where)
-    if not isinstance(value, Mapping):
-        raise RequestError(f'{where}"{key}" must be an object; found {shown(value)}.')
-    return value
+    return _at(raw, key, where, dict, "an object")
 
 
 def list_at(raw: Mapping[str, JSON], key: str, where: str) -> list[JSON]:
@@ -69,10 +67,7 @@ def list_at(raw: Mapping[str, JSON], key: str, where: str) -> list[JSON]:
     Raises:
         RequestError: There is no list under this key.
     """
-    value = _present(raw, key, where)
-    if not isinstance(value, list):
-        raise RequestError(f'{where}"{key}" must be a list; found {shown(value)}.')
-    return value
+    return _at(raw, key, where, list, "a list")
 
 
 def text_at(raw: Mapping[str, JSON], key: str, where: str) -> str:
@@ -80,17 +75,17 @@ def text_at(raw: Mapping[str, JSON], key: str, where: str) -> str:
     Raises:
         RequestError: There is no text under this key.
     """
-    value = _present(raw, key, where)
-    if not isinstance(value, str):
-        raise RequestError(f'{where}"{key}" must be a text; found {shown(value)}.')
-    return value
+    return _at(raw, key, where, str, "a text")
 
 
-def _present(raw: Mapping[str, JSON], key: str, where: str) -> JSON:
+def _at(raw: Mapping[str, JSON], key: str, where: str, kind: type[Held], named: str) -> Held:
     if key not in raw:
         has = listed([f'"{name}"' for name in raw]).replace(" or ", " and ") or "nothing"
         raise RequestError(f'{where}"{key}" is missing; there is {has}.')
-    return raw[key]
+    value = raw[key]
+    if not isinstance(value, kind):
+        raise RequestError(f'{where}"{key}" must be {named}; found {shown(value)}.')
+    return value
 
 
 def _twice(names: list[str]) -> str | None:
