@@ -13,6 +13,7 @@ from llm_backend.cli.projects import Project
 from llm_backend.cli.wording import plain
 from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.core.prompts import Template
+from llm_backend.errors import RequestError
 from llm_backend.interchange import openai_files
 from llm_backend.interchange.exports import read_export
 from llm_backend.interchange.preferences import ROLES, Policy, Roles, Taking, Wishes, find_way
@@ -74,6 +75,13 @@ def _assigned(ctx: click.Context, param: click.Parameter, told: tuple[str, ...])
     return Roles(named)
 
 
+def _policy(ctx: click.Context, param: click.Parameter, told: str) -> Policy:
+    try:
+        return Policy.read(told)
+    except RequestError as exc:
+        raise click.BadParameter(exc.sentence) from exc
+
+
 def _parted(ctx: click.Context, param: click.Parameter, told: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (told or "").split(",") if name.strip())
 
@@ -88,8 +96,9 @@ def _parted(ctx: click.Context, param: click.Parameter, told: str | None) -> tup
 @click.option("--url", "LABEL_STUDIO_URL", metavar="URL", help="Where Label Studio is (LABEL_STUDIO_URL).")
 @click.option("--split", metavar="SHARE", type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Two files: this share of the tasks for training, the others for testing.")  # fmt: skip
-@click.option("--annotators", type=click.Choice(("all", "latest", "majority", "ground_truth")), default="all",
-              show_default=True, help="Whose word counts. Where a task has a ground truth, it alone does.")  # fmt: skip
+@click.option("--annotators", metavar="POLICY", default="all", show_default=True, callback=_policy,
+              help="Whose word counts: all, latest, majority, ground_truth, or 'agreement>=0.8' (in quotes). Where a "
+                   "task has a ground truth, it alone does.")  # fmt: skip
 @click.option("--control", default="", metavar="NAME", help="The control to go by, if the config has several.")
 @click.option("--prompt", "prompt", multiple=True, metavar="NAME", help="Object or field that is the prompt; several.")
 @click.option("--response", default="", metavar="NAME", help="The TextArea or object that holds the answer.")

@@ -11,9 +11,9 @@ from llm_backend.core.labeling import LabelingConfig
 from llm_backend.core.prompts import prompt_in
 from llm_backend.core.wire import JSON, Annotation, Task
 from llm_backend.errors import InputError, RequestError
-from llm_backend.interchange.preferences import Policy, Reason
+from llm_backend.interchange.preferences import EVERYBODY, Policy, Reason
+from llm_backend.interchange.preferences.counting import sift
 from llm_backend.interchange.preferences.reading import lacking
-from llm_backend.interchange.preferences.taking import Counting
 from llm_backend.interchange.tasks.writing import cell, distinct
 
 
@@ -25,22 +25,22 @@ class Table:
         left: How many annotations were left for which reason.
     """
 
-    def __init__(self, config: LabelingConfig, policy: Policy = "all", *, meta: bool = False) -> None:
+    def __init__(self, config: LabelingConfig, policy: Policy = EVERYBODY, *, meta: bool = False) -> None:
         """
         Args:
             meta: Whether each row says which task and annotation it comes from, and whose it is.
         Raises:
-            RequestError: A majority is asked for, which rows with several answers do not have.
+            RequestError: Annotators are to be compared, which rows with several answers do not allow.
         """
-        if policy == "majority":
+        if policy.compares:
             raise RequestError(
-                "A majority is found for one control, and a table holds all: choose another --annotators."
+                f"--annotators {policy.rule} goes by one control, and a table holds all: choose another."
             )
         self._config = config
         self._controls, _ = bind(config, drawing=True)
         self._fields = tuple(dict.fromkeys(name for source in config.sources for name in fields_of(source.value)))
         self._meta = meta
-        self._counting = Counting(policy, lambda annotation: annotation.id)
+        self._policy = policy
         self.left: Counter[Reason] = Counter()
         prompt = [config.prompt] if config.prompt else []
         answers = [*prompt, *(control.name for control in self._controls)]
@@ -55,7 +55,7 @@ class Table:
         """
         if missing := [name for name in self._fields if name not in task.data]:
             raise InputError(lacking(f"${missing[0]}"))
-        counting, left = self._counting.of(annotations)
+        counting, left = sift(self._policy, annotations)
         inputs = read(self._config, task.data, task.id)
         rows = []
         for made in counting:

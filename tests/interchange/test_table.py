@@ -10,7 +10,7 @@ import pytest
 from llm_backend.core.labeling import parse
 from llm_backend.core.wire import Task, annotations_of
 from llm_backend.errors import InputError, RequestError
-from llm_backend.interchange.preferences import Reason
+from llm_backend.interchange.preferences import Policy, Reason
 from llm_backend.interchange.table import Table
 from tests.support.exported import PAIR, PAIRWISE, annotation, region, side, task, written
 
@@ -64,7 +64,7 @@ def test_a_field_that_a_control_is_named_like_keeps_its_own_column() -> None:
 
 def test_what_a_table_cannot_do_is_told() -> None:
     with pytest.raises(RequestError, match="majority"):
-        Table(parse(PAIRWISE), "majority")
+        Table(parse(PAIRWISE), Policy.read("majority"))
     with pytest.raises(InputError, match='no "answer2"'):
         rows(Table(parse(PAIRWISE)), task(1, {"prompt": "a", "answer1": "b"}))
 

@@ -1,10 +1,11 @@
 """How do annotations become what a trainer learns from: pairs, demonstrations, rated answers?
 
 `finding` looks for a way in the labeling config: `comparing` (Pairwise, Ranker, several Ratings) or `answering`
-(TextArea, dialogues, Rating, Choices). `reading` finds prompt and answers in a task; `taking` says which annotations
-count, and leaves out what is not worth learning from, with its reason.
+(TextArea, dialogues, Rating, Choices). `reading` finds prompt and answers in a task; `counting` says whose word counts,
+and `taking` leaves out what is not worth learning from, with its reason.
 """
 
+from llm_backend.interchange.preferences.counting import EVERYBODY, Policy
 from llm_backend.interchange.preferences.finding import Kind, Wishes, find_way
 from llm_backend.interchange.preferences.reading import ROLES, Roles
 from llm_backend.interchange.preferences.records import (
@@ -16,10 +17,11 @@ from llm_backend.interchange.preferences.records import (
     Record,
     Turn,
 )
-from llm_backend.interchange.preferences.taking import Policy, Taken, Taking
+from llm_backend.interchange.preferences.taking import Taken, Taking
 from llm_backend.interchange.preferences.way import Way
 
 __all__ = [
+    "EVERYBODY",
     "ROLES",
     "Demonstration",
     "Kind",

@@ -1,6 +1,6 @@
 """How do written answers and ratings become demonstrations, rated answers, and pairs of an answer before and after?"""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from llm_backend.core.inputs import read
@@ -46,60 +46,45 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What stands in a text box: each entry answers the prompt."""
+    """What stands in a text box: each entry answers the prompt.
+
+    Attributes:
+        edited: Whether it is rather about what a person changed: theirs, over the model's, entry by entry.
+    """
 
     asked: Asked
     control: str
+    edited: bool = False
 
     @property
     def told(self) -> str:
-        return f'TextArea "{self.control}"'
+        return f'TextArea "{self.control}"' + (", as people changed it" if self.edited else "")
 
     @property
     def dialogue(self) -> bool:
         return self.asked.dialogue
 
-    def vote(self, annotation: Annotation) -> Hashable:
-        return entries(annotation.result, self.control) or None
+    def said(self, annotation: Annotation) -> Mapping[Hashable, Hashable]:
+        return dict(enumerate(entries(annotation.result, self.control)))
 
     def records(self, task: Task, annotation: Annotation) -> Made:
         texts = entries(annotation.result, self.control)
         if not texts:
             yield Reason.EMPTY
-            return
+        else:
+            yield from (self._edits if self.edited else self._answers)(task, annotation, texts)
+
+    def _answers(self, task: Task, annotation: Annotation, texts: Sequence[str]) -> Made:
         prompt = self.asked.prompt(task, annotation.result)
         yield from (Demonstration(prompt, text) for text in texts)
 
-
-@dataclass(frozen=True, slots=True)
-class Edited:
-    """A model's response that a person changed: theirs, over the model's, entry by entry."""
-
-    asked: Asked
-    control: str
-
-    @property
-    def told(self) -> str:
-        return f'TextArea "{self.control}", as people changed it'
-
-    @property
-    def dialogue(self) -> bool:
-        return self.asked.dialogue
-
-    def vote(self, annotation: Annotation) -> Hashable:
-        return entries(annotation.result, self.control) or None
-
-    def records(self, task: Task, annotation: Annotation) -> Made:
-        ours = entries(annotation.result, self.control)
-        if not ours:
-            yield Reason.EMPTY
-            return
-        theirs = entries(annotation.shown or (), self.control)
-        if not theirs:
+    def _edits(self, task: Task, annotation: Annotation, texts: Sequence[str]) -> Made:
+        models = entries(annotation.shown or (), self.control)
+        if not models:
             yield Reason.NO_ORIGINAL
             return
         prompt = self.asked.prompt(task, annotation.result)
-        for person, model in zip(ours, theirs, strict=False):  # an entry that one of them alone has is no pair
+        for person, model in zip(texts, models, strict=False):  # an entry that one of them alone has is no pair
             yield Reason.UNCHANGED if person.strip() == model.strip() else Preference(prompt, person, model)
 
 
@@ -118,8 +103,8 @@ class Spoken:
     def dialogue(self) -> bool:
         return True
 
-    def vote(self, annotation: Annotation) -> Hashable:
-        return True
+    def said(self, annotation: Annotation) -> Mapping[Hashable, Hashable]:
+        return {self.source.name: True}
 
     def records(self, task: Task, annotation: Annotation) -> Made:
         *before, last = self.reading.turns(self.source, task)
@@ -153,9 +138,9 @@ class Judged:
     def dialogue(self) -> bool:
         return self.answers.dialogue
 
-    def vote(self, annotation: Annotation) -> Hashable:
+    def said(self, annotation: Annotation) -> Mapping[Hashable, Hashable]:
         good = self._good(annotation)
-        return None if good is Reason.EMPTY else good
+        return {} if good is Reason.EMPTY else {self.control: good}
 
     def records(self, task: Task, annotation: Annotation) -> Made:
         good = self._good(annotation)

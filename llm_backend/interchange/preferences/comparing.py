@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain, combinations, pairwise, product
 from typing import Literal, TypeAlias
 
-from llm_backend.core.wire import Annotation, Region, Task
+from llm_backend.core.wire import JSON, Annotation, Region, Task
 from llm_backend.errors import InputError
 from llm_backend.interchange.preferences.reading import Reading
 from llm_backend.interchange.preferences.records import Preference, Rated, Reason
@@ -37,18 +37,22 @@ class Compared:
     def dialogue(self) -> bool:
         return self.reading.dialogue(self.objects) is not None
 
-    def vote(self, annotation: Annotation) -> Hashable:
-        said = values_of(annotation.result, self.control, "selected")
-        return next((side for side in said if side in _SIDES), None)
+    def said(self, annotation: Annotation) -> Mapping[Hashable, Hashable]:
+        side = self._side(annotation)
+        return {} if side is None else {self.control: side}
 
     def records(self, task: Task, annotation: Annotation) -> Made:
-        side = self.vote(annotation)
+        side = self._side(annotation)
         if side is None:
             yield Reason.UNDECIDED
             return
         texts = [self.reading.text(name, task) for name in self.objects]
         chosen, rejected = texts if side == "left" else reversed(texts)
         yield Preference(self.reading.prompt(task, self.objects), chosen, rejected, self._margin(annotation))
+
+    def _side(self, annotation: Annotation) -> JSON:
+        said = values_of(annotation.result, self.control, "selected")
+        return next((side for side in said if side in _SIDES), None)
 
     def _margin(self, annotation: Annotation) -> float | None:
         if self.margin is None:
@@ -81,8 +85,12 @@ class Ranked:
     def dialogue(self) -> bool:
         return self.reading.dialogue((self.items,)) is not None
 
-    def vote(self, annotation: Annotation) -> Hashable:
-        return tuple((name, ids) for name, ids in self._lists(annotation.result).items()) or None
+    def said(self, annotation: Annotation) -> Mapping[Hashable, Hashable]:
+        """In which bucket each item is; of a plain ranking, which of each two items stands higher."""
+        lists = self._lists(annotation.result)
+        if self.buckets or self.verdict is not None:
+            return {ident: name for name, ids in lists.items() for ident in ids}
+        return {frozenset(two): two[0] for ids in lists.values() for two in combinations(ids, 2)}
 
     def records(self, task: Task, annotation: Annotation) -> Made:
         lists = self._lists(annotation.result)
@@ -129,8 +137,14 @@ class RatedApart:
     def dialogue(self) -> bool:
         return self.reading.dialogue(tuple(self.ratings)) is not None
 
-    def vote(self, annotation: Annotation) -> Hashable:
-        return tuple(self._stars(annotation).items()) or None
+    def said(self, annotation: Annotation) -> Mapping[Hashable, Hashable]:
+        """Which of each two answers is better, or neither."""
+        stars = self._stars(annotation)
+        return {
+            (one, other): (stars[one] > stars[other]) - (stars[one] < stars[other])
+            for one, other in combinations(self.ratings, 2)
+            if one in stars and other in stars
+        }
 
     def records(self, task: Task, annotation: Annotation) -> Made:
         stars = self._stars(annotation)

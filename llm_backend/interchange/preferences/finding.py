@@ -13,7 +13,6 @@ from llm_backend.errors import RequestError
 from llm_backend.interchange.preferences.answering import (
     Answers,
     Asked,
-    Edited,
     Judged,
     Spoken,
     Written,
@@ -149,7 +148,7 @@ class _Finding:
 
     def _edited(self) -> Way | None:
         box = self._box(self._wishes.control)
-        return Edited(self._asked(), box) if box else None
+        return Written(self._asked(), box, edited=True) if box else None
 
     def _written(self) -> Way | None:
         box = self._box(self._wishes.control)

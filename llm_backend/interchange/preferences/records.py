@@ -67,6 +67,8 @@ class Reason(StrEnum):
     OLDER = "a later annotation of the task goes first"
     OUTVOTED = "other annotators of the task outvote or repeat it"
     EVEN = "as many annotators say one thing as the other"
+    ALONE = "one annotator alone, so that nobody agrees"
+    DISAGREED = "annotators of the task agree too little"
     UNCHANGED = "left as the model wrote it"
     NO_ORIGINAL = "what the model wrote is not told (--project tells it, exports mostly do not)"
     IDENTICAL = "both answers are the same"

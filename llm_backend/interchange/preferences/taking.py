@@ -1,13 +1,13 @@
-"""Which annotations of a task count, and which of their records are worth learning from?"""
+"""Which records of a task are worth learning from?"""
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from llm_backend.core.notices import NOTICE_PREFIX, without_notices
+from llm_backend.core.notices import NOTICE_PREFIX
 from llm_backend.core.wire import Annotation, Task
+from llm_backend.interchange.preferences.counting import EVERYBODY, Policy, decide, sift
 from llm_backend.interchange.preferences.finding import Kind
 from llm_backend.interchange.preferences.records import (
     Preference,
@@ -20,8 +20,6 @@ from llm_backend.interchange.preferences.records import (
 )
 from llm_backend.interchange.preferences.way import Way
 
-Policy: TypeAlias = Literal["all", "latest", "majority", "ground_truth"]
-Sifted: TypeAlias = tuple[list[Annotation], Counter[Reason]]
 _ASKING = ("user", "tool")
 _AS_KIND: Mapping[Kind, Callable[[Record], Iterator[Record]]] = {
     "pairs": as_it_is,
@@ -38,56 +36,6 @@ class Taken:
     annotation: Annotation
 
 
-class Counting:
-    """Finds the annotations of a task that count."""
-
-    def __init__(self, policy: Policy, vote: Callable[[Annotation], Hashable]) -> None:
-        """
-        Args:
-            vote: What an annotation says, where a majority is to be found.
-        """
-        self._policy = policy
-        self._vote = vote
-
-    def of(self, annotations: Sequence[Annotation]) -> Sifted:
-        """The annotations that count, without our notices and by their ids, and why the others do not."""
-        left: Counter[Reason] = Counter()
-        if not annotations:
-            left[Reason.UNTOUCHED] += 1
-        kept = [
-            replace(made, result=without_notices(made.result), shown=made.shown and without_notices(made.shown))
-            for made in sorted(annotations, key=lambda made: (made.id is None, made.id or 0))
-            if not made.was_cancelled
-        ]
-        left[Reason.SKIPPED] += len(annotations) - len(kept)
-        true = [made for made in kept if made.ground_truth]
-        if self._policy == "ground_truth":
-            left[Reason.NO_GROUND_TRUTH] += len(kept) - len(true)
-            return true, left
-        if true:
-            left[Reason.AFTER_GROUND_TRUTH] += len(kept) - len(true)
-            kept = true
-        if self._policy == "latest" and kept:
-            left[Reason.OLDER] += len(kept) - 1
-            kept = [max(kept, key=lambda made: (made.updated or made.created, made.id or 0))]
-        elif self._policy == "majority":
-            kept = self._majority(kept, left)
-        return kept, left
-
-    def _majority(self, kept: list[Annotation], left: Counter[Reason]) -> list[Annotation]:
-        """The first of the annotations that say what most say."""
-        votes = [(self._vote(made), made) for made in kept]
-        said = Counter(vote for vote, _ in votes if vote is not None)
-        if not said:
-            return kept  # why it says nothing, whoever reads it tells
-        (most, times), *others = said.most_common(2)
-        if others and others[0][1] == times:
-            left[Reason.EVEN] += len(kept)
-            return []
-        left[Reason.OUTVOTED] += len(kept) - 1
-        return [next(made for vote, made in votes if vote == most)]
-
-
 class Taking:
     """Takes records out of tasks, one after the other, and counts why others are left.
 
@@ -95,7 +43,7 @@ class Taking:
         left: How many annotations, or records of theirs, were left for which reason.
     """
 
-    def __init__(self, way: Way, kind: Kind, policy: Policy = "all", *, repeats: bool = False) -> None:
+    def __init__(self, way: Way, kind: Kind, policy: Policy = EVERYBODY, *, repeats: bool = False) -> None:
         """
         Args:
             kind: What records are wanted; a way may yield pairs, which stand for other kinds as well.
@@ -103,7 +51,7 @@ class Taking:
         """
         self._way = way
         self._as_kind = _AS_KIND[kind]
-        self._counting = Counting(policy, way.vote)
+        self._policy = policy
         self._repeats = repeats
         self._seen: set[int] = set()
         self.left: Counter[Reason] = Counter()
@@ -114,7 +62,9 @@ class Taking:
         Raises:
             TaskError: The task's data is not what the labeling config shows; nothing of it was taken then.
         """
-        counting, left = self._counting.of(annotations)
+        kept, left = sift(self._policy, annotations)
+        counting, undecided = decide(self._policy, kept, self._way.said)
+        left += undecided
         taken: list[Taken] = []
         for annotation in counting:
             made: dict[Record, None] = {}

@@ -1,6 +1,6 @@
 """What do all ways have in common in which an annotation becomes records?"""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -22,8 +22,8 @@ class Way(Protocol):
     def dialogue(self) -> bool:
         """Whether prompts are conversations, not single texts."""
 
-    def vote(self, annotation: Annotation) -> Hashable:
-        """What an annotation says, so that a majority can be found; None where it says nothing."""
+    def said(self, annotation: Annotation) -> Mapping[Hashable, Hashable]:
+        """What an annotation answers, question by question, by which a majority and agreement are found."""
 
     def records(self, task: Task, annotation: Annotation) -> Made:
         """The records that an annotation makes, and why others are not made.

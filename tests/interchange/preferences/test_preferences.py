@@ -31,9 +31,9 @@ def user(text: str) -> tuple[Turn, ...]:
 
 
 def take(
-    xml: str, kind: Kind, raw: dict[str, Any], policy: Policy = "all", **wished: Any
+    xml: str, kind: Kind, raw: dict[str, Any], policy: str = "all", **wished: Any
 ) -> tuple[list[Record], dict[Reason, int]]:
-    taking = Taking(find_way(parse(xml), kind, Wishes(**wished)), kind, policy)
+    taking = Taking(find_way(parse(xml), kind, Wishes(**wished)), kind, Policy.read(policy))
     taken = taking.take(Task.from_json(raw), annotations_of(raw))
     return [one.record for one in taken], dict(+taking.left)
 
@@ -150,16 +150,76 @@ LEFT_THEN_RIGHT = (annotation(2, side("right"), by=2, day=1), annotation(1, side
     ],
 )
 def test_whose_word_counts(
-    policy: Policy, annotations: tuple[dict[str, Any], ...], records: list[Record], left: dict[Reason, int]
+    policy: str, annotations: tuple[dict[str, Any], ...], records: list[Record], left: dict[Reason, int]
 ) -> None:
     assert take(PAIRWISE, "pairs", task(1, PAIR, *annotations), policy) == (records, left)
 
 
-@pytest.mark.parametrize("policy", ["all", "latest", "majority"])
-def test_a_ground_truth_goes_before_all_others(policy: Policy) -> None:
+@pytest.mark.parametrize("policy", ["all", "latest", "majority", "agreement>=1"])
+def test_a_ground_truth_goes_before_all_others(policy: str) -> None:
     true = annotation(3, side("right"), ground_truth=True)
     raw = task(1, PAIR, annotation(1, side("left"), day=9), annotation(2, side("left")), true)
     assert take(PAIRWISE, "pairs", raw, policy) == ([CHOSEN_RIGHT], {Reason.AFTER_GROUND_TRUTH: 2})
+
+
+@pytest.mark.parametrize(
+    ("least", "sides", "made"),
+    [
+        ("1", ["left", "left"], CHOSEN_LEFT),
+        ("0.33", ["left", "right", "right"], CHOSEN_RIGHT),
+        ("33%", ["left", "right", "right"], CHOSEN_RIGHT),
+        ("0.34", ["left", "right", "right"], Reason.DISAGREED),
+        ("0.5", ["left", "right"], Reason.DISAGREED),
+        ("0", ["left", "right"], Reason.EVEN),
+        ("0", ["left"], Reason.ALONE),
+        ("0.5", ["left", "none"], Reason.DISAGREED),
+        ("1", ["none", "none"], Reason.UNDECIDED),
+    ],
+)
+def test_those_tasks_count_whose_annotators_agree_enough_two_by_two(
+    least: str, sides: list[str], made: Preference | Reason
+) -> None:
+    annotations = [annotation(number, side(one), by=number) for number, one in enumerate(sides, 1)]
+    records, left = take(PAIRWISE, "pairs", task(1, PAIR, *annotations), f"agreement>={least}")
+    assert [*records, *(reason for reason in left if reason != Reason.OUTVOTED)] == [made]
+
+
+@pytest.mark.parametrize(("least", "count"), [("0.5", 3), ("0.6", 0)])
+def test_rankings_agree_by_the_pairs_that_they_order_alike(least: str, count: int) -> None:
+    """Of three pairs, the first ranking and the second order two alike, these and the third one and two."""
+    told = (["1", "b", "c"], ["b", "1", "c"], ["b", "c", "1"])
+    annotations = [annotation(number, ranked("rank", rank=ids)) for number, ids in enumerate(told, 1)]
+    records, _ = take(RANKER.format(buckets=""), "pairs", task(1, ITEMS, *annotations), f"agreement>={least}")
+    assert len(records) == count
+    assert [(one.chosen, one.rejected) for one in records if isinstance(one, Preference)][:1] == (
+        [("Good day.", "Hi.")] if count else []
+    )
+
+
+@pytest.mark.parametrize(("least", "made"), [("0.66", 2), ("0.67", 0)])
+def test_items_in_buckets_agree_by_their_buckets(least: str, made: int) -> None:
+    one = annotation(1, ranked("rank", good=["c", "1"], bad=["b"]))
+    other = annotation(2, ranked("rank", good=["c"], bad=["b"], ugly=["1"]))
+    records, _ = take(BUCKETS, "pairs", task(1, ITEMS, one, other), f"agreement>={least}", buckets=("good", "bad"))
+    assert len(records) == made
+
+
+def test_answers_rated_apart_agree_by_which_is_better_not_by_their_stars() -> None:
+    told = [annotation(n, stars("r1", one), stars("r2", other)) for n, (one, other) in enumerate([(5, 2), (4, 3)], 1)]
+    records, _ = take(RATINGS, "pairs", task(1, PAIR, *told), "agreement>=1")
+    assert records == [Preference(user("Hello?"), "Hi.", "Go away.", 3.0)]
+
+
+def test_texts_agree_to_the_letter() -> None:
+    told = [annotation(n, written("instruction", "Same", text)) for n, text in enumerate(("One", "Other"), 1)]
+    assert take(SFT, "demonstrations", task(1, {"prompt": "a"}, *told), "agreement>=0.6")[1] == {Reason.DISAGREED: 2}
+    assert len(take(SFT, "demonstrations", task(1, {"prompt": "a"}, *told), "agreement>=0.5")[0]) == 2
+
+
+@pytest.mark.parametrize("told", ["agreement", "agreement>=1.5", "agreement>=-1", "agreement>0.5", "most", ""])
+def test_a_policy_that_is_none_is_refused(told: str) -> None:
+    with pytest.raises(RequestError, match="in quotes"):
+        Policy.read(told)
 
 
 # Ranker
