@@ -11,6 +11,7 @@ import click
 from llm_backend.cli.options import takes_settings
 from llm_backend.cli.projects import Project
 from llm_backend.cli.wording import plain
+from llm_backend.core.controls.base import listed
 from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.core.prompts import Template
 from llm_backend.errors import RequestError
@@ -39,6 +40,7 @@ class Job:
         repeats: Keep records that say the same as an earlier one.
         meta: Say in each row where it comes from.
         predictions: Models' predictions in the place of annotations.
+        scores: Say in each row how its answers were rated.
     """
 
     format: str
@@ -49,6 +51,7 @@ class Job:
     repeats: bool
     meta: bool
     predictions: bool
+    scores: bool
 
     @property
     def files(self) -> list[Path]:
@@ -115,6 +118,8 @@ def _parted(ctx: click.Context, param: click.Parameter, told: str | None) -> tup
 @click.option("--conversational", is_flag=True, help="Messages also where the prompt is a plain text (trl, reward).")
 @click.option("--repeats", is_flag=True, help="Keep records that say the same as an earlier one.")
 @click.option("--meta", is_flag=True, help="Say in each row which task and annotation it is of.")
+@click.option("--scores", is_flag=True,
+              help="Say how answers were rated: score_chosen, score_rejected; score (trl, reward).")  # fmt: skip
 @click.option("--from", "origin", type=click.Choice(("annotations", "predictions")), default="annotations",
               show_default=True, help="What people said, or what models did.")  # fmt: skip
 @takes_settings(asks_model=False)
@@ -131,6 +136,7 @@ def export_(
     conversational: bool,
     repeats: bool,
     meta: bool,
+    scores: bool,
     origin: str,
     **wished: Any,
 ) -> None:
@@ -150,7 +156,7 @@ def export_(
       llm-backend export --project 7 --url http://localhost:8080 --format openai-sft --output sft.jsonl --split 0.9
     """
     job = Job(format_, None if dry_run else output, split, annotators, conversational, repeats, meta,
-              origin == "predictions")  # fmt: skip
+              origin == "predictions", scores)  # fmt: skip
     _require_usable(job, source, config, output, dry_run, project)
     template = Template(settings.use_internal_prompt_template, settings.prompt_template)
     with Project(settings, project) as host, ExitStack() as stack:
@@ -182,6 +188,9 @@ def _require_usable(
         raise click.UsageError("Give an --output, or --dry-run.")
     if job.meta and job.format in FORMATS and FORMATS[job.format].closed:
         raise click.UsageError(f"{job.format} takes no other fields: leave --meta out.")
+    if job.scores and not (job.format in FORMATS and FORMATS[job.format].rated):
+        rated = [name for name, form in FORMATS.items() if form.rated]
+        raise click.UsageError(f"--scores goes with {listed(rated)}; a csv has a column for every Rating anyhow.")
     endings = (f".{_TABLE}",) if job.format == _TABLE else _LINES
     if output is not None and output.suffix.lower() not in endings:
         raise click.UsageError(f"{output}: a file of {job.format} ends in {' or '.join(endings)}.")
@@ -197,9 +206,10 @@ def _lines(job: Job, config: LabelingConfig, wishes: Wishes) -> tuple[Lines, str
         return Table(config, job.policy, meta=job.meta), "every control"
     form = FORMATS[job.format]
     way = find_way(config, form.kind, wishes)
-    taking = Taking(way, form.kind, job.policy, repeats=job.repeats)
+    taking = Taking(way, form.kind, job.policy)
     conversation = form.conversations or job.conversational or way.dialogue
-    return Rows(taking, form, conversation, meta=job.meta), way.told
+    rows = Rows(taking, form, conversation, meta=job.meta, scores=job.scores, repeats=job.repeats)
+    return rows, way.told
 
 
 def _tell_faults(done: Exported, named: str) -> None:

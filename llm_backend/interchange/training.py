@@ -31,20 +31,22 @@ class Format:
         row: Makes a row of a record of the kind, as a conversation or with plain texts.
         conversations: Whether it knows nothing but conversations.
         closed: Whether its rows may have nothing else in them.
+        rated: Whether its rows may say how their answers were rated.
     """
 
     kind: Kind
     row: Callable[[Any, bool], dict[str, JSON]]
     conversations: bool = False
     closed: bool = False
+    rated: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
-    "trl-preference": Format("pairs", trl.preference),
-    "trl-implicit": Format("pairs", trl.implicit, conversations=True),
+    "trl-preference": Format("pairs", trl.preference, rated=True),
+    "trl-implicit": Format("pairs", trl.implicit, conversations=True, rated=True),
     "trl-sft": Format("demonstrations", trl.sft),
-    "trl-kto": Format("rated", trl.kto),
-    "reward": Format("pairs", trl.reward),
+    "trl-kto": Format("rated", trl.kto, rated=True),
+    "reward": Format("pairs", trl.reward, rated=True),
     "openai-sft": Format("demonstrations", openai_files.sft, conversations=True, closed=True),
     "openai-dpo": Format("pairs", openai_files.dpo, conversations=True, closed=True),
 }
@@ -74,26 +76,59 @@ class Rows:
 
     header = ""
 
-    def __init__(self, taking: Taking, form: Format, conversation: bool, *, meta: bool = False) -> None:
+    def __init__(
+        self,
+        taking: Taking,
+        form: Format,
+        conversation: bool,
+        *,
+        meta: bool = False,
+        scores: bool = False,
+        repeats: bool = False,
+    ) -> None:
         """
         Args:
             meta: Whether each row says which task and annotation it comes from, and whose it is.
+            scores: Whether each row says how its answers were rated.
+            repeats: Keep rows that say the same as an earlier one, wherever they come from.
         """
         self._taking = taking
         self._form = form
         self._conversation = conversation
         self._meta = meta
+        self._scores = scores
+        self._repeats = repeats
+        self._seen: set[int] = set()
         self.left = taking.left
 
     def take(self, task: Task, annotations: Sequence[Annotation]) -> list[str]:
-        return [self._line(task, taken) for taken in self._taking.take(task, annotations)]
+        return list(self._lines(task, self._taking.take(task, annotations)))
 
-    def _line(self, task: Task, taken: Taken) -> str:
-        row = self._form.row(taken.record, self._conversation)
-        if self._meta:
-            made = taken.annotation
-            row["meta"] = {"task": task.id, "annotation": made.id, "annotator": made.by}
-        return json.dumps(row, ensure_ascii=False).translate(_BREAKS) + "\n"
+    def _lines(self, task: Task, taken: Iterable[Taken]) -> Iterator[str]:
+        for one in taken:
+            row = self._form.row(one.record, self._conversation)
+            if self._scores:
+                row |= trl.scores(one.record)
+            if self._repeats or self._new(said := _dumped(row)):
+                yield _dumped({**row, "meta": _origin(task, one)}) if self._meta else said
+
+    def _new(self, line: str) -> bool:
+        digest = hashlib.blake2b(line.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        known = int.from_bytes(digest)  # of a hundred thousand, a few megabytes
+        if known in self._seen:
+            self.left[Reason.DUPLICATE] += 1
+            return False
+        self._seen.add(known)
+        return True
+
+
+def _origin(task: Task, taken: Taken) -> dict[str, JSON]:
+    made = taken.annotation
+    return {"task": task.id, "annotation": made.id, "annotator": made.by}
+
+
+def _dumped(row: JSON) -> str:
+    return json.dumps(row, ensure_ascii=False).translate(_BREAKS) + "\n"
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ list of messages; a dataset holds one or the other, never both.
 """
 
 from llm_backend.core.wire import JSON
-from llm_backend.interchange.preferences import Demonstration, Preference, Prompt, Rated, Turn
+from llm_backend.interchange.preferences import Demonstration, Preference, Prompt, Rated, Record, Turn
 
 
 def message(turn: Turn) -> dict[str, JSON]:
@@ -56,6 +56,14 @@ def kto(record: Rated, conversation: bool) -> dict[str, JSON]:
         "completion": _answer(record.completion, conversation),
         "label": record.good,
     }
+
+
+def scores(record: Record) -> dict[str, JSON]:
+    """How the answers of a row were rated, in further columns, as sets in the manner of Zephyr's name them."""
+    if isinstance(record, Preference):
+        chosen, rejected = record.scores or (None, None)
+        return {"score_chosen": chosen, "score_rejected": rejected}
+    return {"score": record.score} if isinstance(record, Rated) else {}
 
 
 def _prompt(prompt: Prompt, conversation: bool) -> JSON:

@@ -172,6 +172,10 @@ def test_roles_and_thresholds_can_be_told() -> None:
         (["export.json", "--config", "config.xml", "--format", "reward", "--dry-run", "--role", "a=b"], "NAME=ROLE"),
         (["export.json", "--config", "config.xml", "--format", "reward", "--dry-run", "--split", "1"], "--split"),
         (
+            ["export.json", "--config", "config.xml", "--format", "trl-sft", "--dry-run", "--scores"],
+            "--scores goes with",
+        ),
+        (
             ["export.json", "--config", "config.xml", "--format", "reward", "--dry-run", "--annotators", "agreement"],
             "'agreement>=0.8' (from 0 to 1; in quotes",
         ),

@@ -11,7 +11,7 @@ from llm_backend.core.labeling import parse
 from llm_backend.interchange.exports import ExportedTask, read_export
 from llm_backend.interchange.preferences import Reason, Taking, Wishes, find_way
 from llm_backend.interchange.training import FORMATS, Exported, Rows, Split, export
-from tests.support.exported import PAIR, PAIRWISE, annotation, side, stars, task, written
+from tests.support.exported import PAIR, PAIRWISE, annotation, ranked, side, stars, task, written
 from tests.support.training_rules import openai_faults, trl_faults
 
 CHAT = """<View><Paragraphs name="chat" value="$chat" nameKey="role" textKey="content"/>
@@ -54,7 +54,8 @@ def exported(
     source.write_text(json.dumps(tasks))
     way = find_way(parse(xml), FORMATS[form].kind, Wishes())
     conversation = FORMATS[form].conversations or way.dialogue or options.get("conversational", False)
-    rows = Rows(Taking(way, FORMATS[form].kind), FORMATS[form], conversation, meta=options.get("meta", False))
+    told = {name: options[name] for name in ("meta", "scores", "repeats") if name in options}
+    rows = Rows(Taking(way, FORMATS[form].kind), FORMATS[form], conversation, **told)
     files = [folder / f"{number}.jsonl" for number in range(1 + (share < 1))]
     done = export(read_export(source), rows, files, Split(share), predictions=options.get("predictions", False))
     return [[json.loads(line) for line in file.read_text().splitlines()] for file in files], done, rows
@@ -109,12 +110,61 @@ def test_a_preference_is_written_as_each_trainer_reads_it(tmp_path: Path) -> Non
 
 
 def test_a_ranking_gives_a_reward_model_its_margins(tmp_path: Path) -> None:
-    xml = PAIRWISE.replace('<Pairwise name="comparison" toName="answer1,answer2"/>', "").replace(
-        "</View>", '<Rating name="r1" toName="answer1"/><Rating name="r2" toName="answer2"/></View>'
-    )
     tasks = [task(1, PAIR, annotation(1, stars("r1", 5), stars("r2", 2)))]
-    (rows,), _, _ = exported(tmp_path, xml, "reward", tasks)
+    (rows,), _, _ = exported(tmp_path, APART, "reward", tasks)
     assert rows == [{"prompt": "Hello?", "chosen": "Hi.", "rejected": "Go away.", "margin": 3.0}]
+
+
+STARS = PAIRWISE.replace("</View>", '<Rating name="r1" toName="answer1"/><Rating name="r2" toName="answer2"/></View>')
+APART = STARS.replace('<Pairwise name="comparison" toName="answer1,answer2"/>', "")
+
+
+@pytest.mark.parametrize(("repeats", "count"), [(False, 1), (True, 2)])
+def test_a_row_that_is_there_already_is_left_out_wherever_it_comes_from(
+    tmp_path: Path, repeats: bool, count: int
+) -> None:
+    """The stars differ, of which the rows do not tell."""
+    tasks = [task(n, PAIR, annotation(n, stars("r1", 3 + n), stars("r2", 1))) for n in (1, 2)]
+    (rows,), _, lines = exported(tmp_path, APART, "trl-preference", tasks, repeats=repeats, meta=True)
+    assert [row["meta"]["task"] for row in rows] == [1, 2][:count]
+    assert lines.left[Reason.DUPLICATE] == 2 - count
+    assert len(exported(tmp_path, APART, "reward", tasks)[0][0]) == 2  # here they do
+
+
+RANKED = """<View><Text name="prompt" value="$prompt"/><List name="answers" value="$items"/>
+<Ranker name="rank" toName="answers"/></View>"""
+ITEMS = [{"id": ident, "body": ident.upper()} for ident in "abc"]
+
+
+@pytest.mark.parametrize(
+    ("xml", "form", "raw", "told"),
+    [
+        (APART, "trl-preference", task(1, PAIR, annotation(1, stars("r1", 2), stars("r2", 5))), [[5, 2]]),
+        (
+            STARS,
+            "reward",
+            task(1, PAIR, annotation(1, side("left"), stars("r1", 2), stars("r2", 5))),
+            [[2, 5]],
+        ),
+        (STARS, "reward", task(1, PAIR, annotation(1, side("left"), stars("r1", 2))), [[None, None]]),
+        (STARS, "trl-kto", task(1, PAIR, annotation(1, side("right"), stars("r1", 2), stars("r2", 5))), [[5], [2]]),
+        (
+            RANKED,
+            "trl-implicit",
+            task(1, {"prompt": "a", "items": ITEMS}, annotation(1, ranked("rank", rank=["b", "c", "a"]))),
+            [[2, 1], [2, 0], [1, 0]],
+        ),
+    ],
+    ids=["ratings", "pairwise", "one rating", "kto", "ranks"],
+)
+def test_rows_say_how_their_answers_were_rated_if_wanted(
+    tmp_path: Path, xml: str, form: str, raw: dict[str, Any], told: list[list[float | None]]
+) -> None:
+    (rows,), _, _ = exported(tmp_path, xml, form, [raw], scores=True)
+    names = ["score"] if form == "trl-kto" else ["score_chosen", "score_rejected"]
+    assert [[row[name] for name in names] for row in rows] == told
+    (plain,), _, _ = exported(tmp_path, xml, form, [raw])
+    assert not any(name in row for row in plain for name in names)
 
 
 def test_rows_say_where_they_come_from_if_wanted(tmp_path: Path) -> None:

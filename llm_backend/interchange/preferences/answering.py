@@ -10,7 +10,7 @@ from llm_backend.core.prompts import Template, prompt_in, render
 from llm_backend.core.wire import Annotation, Region, Task
 from llm_backend.interchange.preferences.reading import Reading
 from llm_backend.interchange.preferences.records import Demonstration, Preference, Prompt, Rated, Reason, Turn
-from llm_backend.interchange.preferences.way import Made, Verdict, entries, values_of
+from llm_backend.interchange.preferences.way import Made, Verdict, entries, numbers_of, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,20 +150,23 @@ class Judged:
         prompt, texts = self.answers.of(task, annotation)
         if not texts:
             yield Reason.EMPTY
-        yield from (Rated(prompt, text, good) for text in texts)
+        yield from (Rated(prompt, text, good, self._stars(annotation)) for text in texts)
 
     def _good(self, annotation: Annotation) -> bool | Reason:
         if self.tag == "Rating":
-            stars = values_of(annotation.result, self.control, "rating")
-            if not stars or not isinstance(stars[0], int | float) or not stars[0]:
+            stars = self._stars(annotation)
+            if stars is None:
                 return Reason.EMPTY
-            return True if stars[0] >= self.least else False if stars[0] <= self.most else Reason.MIDDLING
+            return True if stars >= self.least else False if stars <= self.most else Reason.MIDDLING
         held = values_of(annotation.result, self.control, "choices")
         said = [value for values in held if isinstance(values, list) for value in values if isinstance(value, str)]
         if not said:
             return Reason.EMPTY
         good = self.verdict.of(said)
         return Reason.UNNAMED if good is None else good
+
+    def _stars(self, annotation: Annotation) -> float | None:
+        return next(numbers_of(annotation.result, self.control), 0.0) or None  # no star is no rating
 
 
 @dataclass(frozen=True, slots=True)

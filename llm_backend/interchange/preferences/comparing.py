@@ -9,7 +9,7 @@ from llm_backend.core.wire import JSON, Annotation, Region, Task
 from llm_backend.errors import InputError
 from llm_backend.interchange.preferences.reading import Reading
 from llm_backend.interchange.preferences.records import Preference, Rated, Reason
-from llm_backend.interchange.preferences.way import Made, Verdict, values_of
+from llm_backend.interchange.preferences.way import Made, Verdict, numbers_of, values_of
 
 Pairs: TypeAlias = Literal["all", "adjacent", "best-worst"]
 _SIDES = ("left", "right")
@@ -22,12 +22,14 @@ class Compared:
     Attributes:
         objects: The left one and the right one.
         margin: A Rating or Number that says how much better it is.
+        ratings: The Ratings of the sides, where both have one of their own.
     """
 
     reading: Reading
     control: str
     objects: tuple[str, str]
     margin: str | None = None
+    ratings: tuple[str, str] | None = None
 
     @property
     def told(self) -> str:
@@ -46,18 +48,24 @@ class Compared:
         if side is None:
             yield Reason.UNDECIDED
             return
-        texts = [self.reading.text(name, task) for name in self.objects]
-        chosen, rejected = texts if side == "left" else reversed(texts)
-        yield Preference(self.reading.prompt(task, self.objects), chosen, rejected, self._margin(annotation))
+        best, worst = (0, 1) if side == "left" else (1, 0)
+        texts, stars = [self.reading.text(name, task) for name in self.objects], self._stars(annotation)
+        prompt, scores = self.reading.prompt(task, self.objects), (stars[best], stars[worst]) if stars else None
+        yield Preference(prompt, texts[best], texts[worst], self._margin(annotation), scores)
 
     def _side(self, annotation: Annotation) -> JSON:
         said = values_of(annotation.result, self.control, "selected")
         return next((side for side in said if side in _SIDES), None)
 
+    def _stars(self, annotation: Annotation) -> list[float]:
+        """The stars of both sides, or nothing."""
+        told = [next(numbers_of(annotation.result, rating), 0.0) for rating in self.ratings or ()]
+        return told if all(told) else []  # no star is no rating
+
     def _margin(self, annotation: Annotation) -> float | None:
         if self.margin is None:
             return None
-        return next(_numbers(annotation.result, self.margin), 0.0)
+        return next(numbers_of(annotation.result, self.margin), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,8 @@ class Ranked:
             yield Reason.UNDECIDED
         for higher, lower in _paired(len(levels), self.pairs):
             for best, worst in product(levels[higher], levels[lower]):
-                yield Preference(prompt, items[best], items[worst], float(lower - higher))
+                below = float(len(levels) - 1 - higher), float(len(levels) - 1 - lower)
+                yield Preference(prompt, items[best], items[worst], float(lower - higher), below)
 
     def _lists(self, regions: Sequence[Region]) -> Mapping[str, tuple[str, ...]]:
         held = next(iter(values_of(regions, self.control, "ranker")), None)
@@ -158,17 +167,11 @@ class RatedApart:
                 continue
             best, worst = (one, other) if stars[one] > stars[other] else (other, one)
             texts = self.reading.text(best, task), self.reading.text(worst, task)
-            yield Preference(prompt, *texts, stars[best] - stars[worst])
+            yield Preference(prompt, *texts, stars[best] - stars[worst], (stars[best], stars[worst]))
 
     def _stars(self, annotation: Annotation) -> dict[str, float]:
-        told = {name: next(_numbers(annotation.result, rating), 0.0) for name, rating in self.ratings.items()}
+        told = {name: next(numbers_of(annotation.result, rating), 0.0) for name, rating in self.ratings.items()}
         return {name: stars for name, stars in told.items() if stars}  # no star is no rating
-
-
-def _numbers(regions: Sequence[Region], name: str) -> Iterator[float]:
-    for value in (*values_of(regions, name, "rating"), *values_of(regions, name, "number")):
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield float(value)
 
 
 def _single(lists: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -46,8 +46,8 @@ class Policy:
             if least <= 1:
                 return cls("agreement", least)
         raise RequestError(
-            f"{told!r} is none of {', '.join(_PLAIN)} or 'agreement>=0.8' (from 0 to 1; in quotes, for a shell takes > for "
-            "itself)."
+            f"{told!r} is none of {', '.join(_PLAIN)} or 'agreement>=0.8' (from 0 to 1; in quotes, for a shell takes "
+            "> for itself)."
         )
 
     @property

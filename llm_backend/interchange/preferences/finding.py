@@ -104,9 +104,11 @@ class _Finding:
 
     def _outputs(self, *tags: str) -> Iterator[Output]:
         """The controls of these tags that answer for the whole task, and that the person does not rule out."""
+        return (output for output in self._of_whole(*tags) if self._wishes.control in ("", output.name))
+
+    def _of_whole(self, *tags: str) -> Iterator[Output]:
         for output in self._config.outputs:
-            whole = not output.flag("perregion") and not output.flag("peritem")
-            if output.tag in tags and whole and self._wishes.control in ("", output.name):
+            if output.tag in tags and not output.flag("perregion") and not output.flag("peritem"):
                 yield output
 
     def _pairwise(self) -> Way | None:
@@ -115,7 +117,9 @@ class _Finding:
             return None
         left, right = output.to_names
         self._require(left, right)
-        return Compared(self._reading, output.name, (left, right), self._wishes.margin or None)
+        rated = {one.to_names[0]: one.name for one in self._of_whole("Rating") if len(one.to_names) == 1}
+        ratings = (rated[left], rated[right]) if left in rated and right in rated else None
+        return Compared(self._reading, output.name, (left, right), self._wishes.margin or None, ratings)
 
     def _ranker(self) -> Way | None:
         output = next(self._outputs("Ranker"), None)

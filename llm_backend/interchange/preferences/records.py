@@ -23,12 +23,14 @@ class Preference:
 
     Attributes:
         margin: By how much, in the steps of whatever it was told in; None where that is not known.
+        scores: What was given to the chosen one and to the other: stars, or how many ranks are below; None likewise.
     """
 
     prompt: Prompt
     chosen: str
     rejected: str
     margin: float | None = None
+    scores: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,16 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """Whether an answer to a prompt is a good one."""
+    """Whether an answer to a prompt is a good one.
+
+    Attributes:
+        score: The stars that it got; None where that is not known.
+    """
 
     prompt: Prompt
     completion: str
     good: bool
+    score: float | None = None
 
 
 Record: TypeAlias = Preference | Demonstration | Rated
@@ -86,8 +93,9 @@ def as_demonstrations(record: Record) -> Iterator[Record]:
 def as_rated(record: Record) -> Iterator[Record]:
     """Of a pair, the chosen answer as a good one and the other as a bad one."""
     if isinstance(record, Preference):
-        yield Rated(record.prompt, record.chosen, True)
-        yield Rated(record.prompt, record.rejected, False)
+        chosen, rejected = record.scores or (None, None)
+        yield Rated(record.prompt, record.chosen, True, chosen)
+        yield Rated(record.prompt, record.rejected, False, rejected)
     else:
         yield record
 

@@ -1,6 +1,5 @@
 """Which records of a task are worth learning from?"""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,17 +42,14 @@ class Taking:
         left: How many annotations, or records of theirs, were left for which reason.
     """
 
-    def __init__(self, way: Way, kind: Kind, policy: Policy = EVERYBODY, *, repeats: bool = False) -> None:
+    def __init__(self, way: Way, kind: Kind, policy: Policy = EVERYBODY) -> None:
         """
         Args:
             kind: What records are wanted; a way may yield pairs, which stand for other kinds as well.
-            repeats: Keep records that say the same as an earlier one.
         """
         self._way = way
         self._as_kind = _AS_KIND[kind]
         self._policy = policy
-        self._repeats = repeats
-        self._seen: set[int] = set()
         self.left: Counter[Reason] = Counter()
 
     def take(self, task: Task, annotations: Sequence[Annotation]) -> list[Taken]:
@@ -76,16 +72,7 @@ class Taking:
                     made |= dict.fromkeys(self._as_kind(record))
             taken += (Taken(record, annotation) for record in made)
         self.left += left
-        return [one for one in taken if self._repeats or self._new(one.record)]
-
-    def _new(self, record: Record) -> bool:
-        digest = hashlib.blake2b(repr(record).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        known = int.from_bytes(digest)  # of a hundred thousand, a few megabytes
-        if known in self._seen:
-            self.left[Reason.DUPLICATE] += 1
-            return False
-        self._seen.add(known)
-        return True
+        return taken
 
 
 def unfit(record: Record) -> Reason | None:

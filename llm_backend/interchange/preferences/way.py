@@ -1,6 +1,6 @@
 """What do all ways have in common in which an annotation becomes records?"""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -50,6 +50,13 @@ class Verdict:
 def values_of(regions: Iterable[Region], name: str, key: str) -> list[JSON]:
     """What a control's regions hold under a key of their values."""
     return [region.value[key] for region in regions if region.from_name == name and key in region.value]
+
+
+def numbers_of(regions: Sequence[Region], name: str) -> Iterator[float]:
+    """What a Rating or Number says."""
+    for value in (*values_of(regions, name, "rating"), *values_of(regions, name, "number")):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield float(value)
 
 
 def entries(regions: Iterable[Region], name: str) -> tuple[str, ...]:

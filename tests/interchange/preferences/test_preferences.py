@@ -118,16 +118,6 @@ def test_a_missing_field_is_named() -> None:
         take(PAIRWISE, "pairs", task(1, {"prompt": "a", "answer1": "b"}, annotation(1, side("left"))))
 
 
-def test_a_record_that_is_there_already_is_left_out() -> None:
-    way = find_way(parse(PAIRWISE), "pairs", Wishes())
-    raw = task(1, PAIR, annotation(1, side("left")))
-    for repeats, count in ((False, 1), (True, 2)):
-        taking = Taking(way, "pairs", repeats=repeats)
-        taken = [taking.take(Task.from_json(raw), annotations_of(raw)) for _ in range(2)]
-        assert sum(map(len, taken)) == count
-        assert taking.left[Reason.DUPLICATE] == 2 - count
-
-
 # Annotators
 
 LEFT_THEN_RIGHT = (annotation(2, side("right"), by=2, day=1), annotation(1, side("left"), by=1, day=2))
@@ -207,7 +197,7 @@ def test_items_in_buckets_agree_by_their_buckets(least: str, made: int) -> None:
 def test_answers_rated_apart_agree_by_which_is_better_not_by_their_stars() -> None:
     told = [annotation(n, stars("r1", one), stars("r2", other)) for n, (one, other) in enumerate([(5, 2), (4, 3)], 1)]
     records, _ = take(RATINGS, "pairs", task(1, PAIR, *told), "agreement>=1")
-    assert records == [Preference(user("Hello?"), "Hi.", "Go away.", 3.0)]
+    assert records == [Preference(user("Hello?"), "Hi.", "Go away.", 3.0, (5, 2))]
 
 
 def test_texts_agree_to_the_letter() -> None:
@@ -236,7 +226,7 @@ def test_a_policy_that_is_none_is_refused(told: str) -> None:
 def test_a_ranking_is_paired(pairs: str, told: list[tuple[str, str, float]]) -> None:
     raw = task(1, ITEMS, annotation(1, ranked("rank", rank=["c", "1", "b"])))
     records, _ = take(RANKER.format(buckets=""), "pairs", raw, pairs=pairs)
-    assert records == [Preference(user("Hello?"), *one) for one in told]
+    assert [(one.chosen, one.rejected, one.margin) for one in records if isinstance(one, Preference)] == told
 
 
 def test_buckets_are_compared_in_the_order_that_a_person_gives_and_their_own_items_are_ties() -> None:
@@ -247,7 +237,7 @@ def test_buckets_are_compared_in_the_order_that_a_person_gives_and_their_own_ite
         take(BUCKETS, "pairs", raw, buckets=("fine",))
     raw = task(1, ITEMS, annotation(1, ranked("rank", good=["c", "1"], bad=["b"])))
     records, left = take(BUCKETS, "pairs", raw, buckets=("bad", "ugly", "good"))
-    assert records == [Preference(user("Hello?"), "Good day.", one, 1.0) for one in ("Hey.", "Hi.")]
+    assert records == [Preference(user("Hello?"), "Good day.", one, 1.0, (1, 0)) for one in ("Hey.", "Hi.")]
     assert left == {}
 
 
@@ -263,8 +253,8 @@ def test_of_a_ranking_only_the_ends_are_demonstrated_or_rated() -> None:
     plain = RANKER.format(buckets="")
     assert take(plain, "demonstrations", raw)[0] == [Demonstration(user("Hello?"), "Hey.")]
     assert take(plain, "rated", raw)[0] == [
-        Rated(user("Hello?"), "Hey.", True),
-        Rated(user("Hello?"), "Good day.", False),
+        Rated(user("Hello?"), "Hey.", True, 2),
+        Rated(user("Hello?"), "Good day.", False, 0),
     ]
 
 
@@ -292,8 +282,8 @@ RATINGS = PAIRWISE.replace('<Pairwise name="comparison" toName="answer1,answer2"
 @pytest.mark.parametrize(
     ("first", "second", "made"),
     [
-        (5, 2, Preference(user("Hello?"), "Hi.", "Go away.", 3.0)),
-        (1, 2, Preference(user("Hello?"), "Go away.", "Hi.", 1.0)),
+        (5, 2, Preference(user("Hello?"), "Hi.", "Go away.", 3.0, (5, 2))),
+        (1, 2, Preference(user("Hello?"), "Go away.", "Hi.", 1.0, (2, 1))),
         (3, 3, Reason.UNDECIDED),
         (3, 0, Reason.EMPTY),
     ],
@@ -406,10 +396,10 @@ GRADED = {"document": ["One.", "Two."], "summary": "Both."}
 @pytest.mark.parametrize(
     ("count", "wished", "made"),
     [
-        (4, {}, Rated(user("One.\nTwo."), "Both.", True)),
-        (2, {}, Rated(user("One.\nTwo."), "Both.", False)),
+        (4, {}, Rated(user("One.\nTwo."), "Both.", True, 4)),
+        (2, {}, Rated(user("One.\nTwo."), "Both.", False, 2)),
         (3, {}, Reason.MIDDLING),
-        (3, {"least": 3.0}, Rated(user("One.\nTwo."), "Both.", True)),
+        (3, {"least": 3.0}, Rated(user("One.\nTwo."), "Both.", True, 3)),
         (2, {"most": 1.0}, Reason.MIDDLING),
         (0, {}, Reason.EMPTY),
     ],
@@ -439,7 +429,7 @@ def test_choices_say_whether_an_answer_is_good_once_a_person_says_which() -> Non
 def test_a_rating_beside_a_response_is_of_the_response() -> None:
     xml = SFT.replace("</View>", '<Rating name="r" toName="prompt"/></View>')
     raw = task(1, {"prompt": "a"}, annotation(1, written("instruction", "b"), stars("r", 1)))
-    assert take(xml, "rated", raw)[0] == [Rated(user("a"), "b", False)]
+    assert take(xml, "rated", raw)[0] == [Rated(user("a"), "b", False, 1)]
 
 
 # What is told
