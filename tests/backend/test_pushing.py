@@ -13,7 +13,8 @@ from llm_backend.adapters.runs import Question
 from llm_backend.adapters.store import Kept, Project
 from llm_backend.adapters.store.redis import RedisStore
 from llm_backend.backend.push import Push, PushReport
-from llm_backend.backend.pushing import Pushing, Targets, _StoreClaim, _Storing
+from llm_backend.backend.pushing import Pushing, Targets
+from llm_backend.backend.pushing.claims import StoreClaim, Storing
 from llm_backend.core.wire import Prediction, Region
 from llm_backend.errors import StoreError
 from tests.support.host_stub import KEY, LEGACY, StubHost, serving
@@ -545,7 +546,7 @@ def test_another_process_gives_no_request_what_is_being_stored_here(redis_url: s
 
     async def scene() -> None:
         here, there = RedisStore(redis_url), RedisStore(redis_url)
-        claim = _StoreClaim(here, _Storing(), KEY, VERSION, {1: "digest-1"}, time.time)
+        claim = StoreClaim(here, Storing(), KEY, VERSION, {1: "digest-1"}, time.time)
         try:
             assert await claim.take({1}) == {1}
             assert there.give(KEY, VERSION, ["digest-1"], time.time()) == set()
