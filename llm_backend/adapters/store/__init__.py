@@ -147,6 +147,10 @@ class Runs(Protocol):
         """
         ...
 
+
+class HandingOver(Protocol):
+    """The part of the memory that knows who takes an answer into the host, so that it gets each from one alone."""
+
     def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
         """Which predictions may be handed to a request that began at `asked`; they count as handed over now.
 
@@ -212,7 +216,7 @@ class Examples(Protocol):
         ...
 
 
-class Store(Runs, Examples, Protocol):
+class Store(Runs, HandingOver, Examples, Protocol):
     """Memory that outlives the process. Every method may be called from any thread, and is quick.
 
     Every method may raise `StoreError` (nothing can be written or read now); what it was given is then not remembered.

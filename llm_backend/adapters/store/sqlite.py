@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_backend.adapters.store import CORRECTIONS_MOST, Kept, Project
+from llm_backend.adapters.store.given import Given
 from llm_backend.adapters.store.sqlite_examples import SqliteExamples
 from llm_backend.adapters.store.sqlite_file import ASKED_AT_ONCE, PRUNED_AT_ONCE, connect, marks, plain, slices
 from llm_backend.adapters.store.sqlite_run_rows import KEEP, written_kept
@@ -48,6 +49,7 @@ class SqliteStore(SqliteRuns, SqliteExamples):
         super().__init__(folder, keep_days=keep_days, runs_most=runs_most, clock=clock, connect=connect)
         self._keep_most, self._notes_most = keep_most, notes_most
         self.corrections_most = corrections_most
+        self._given = Given(clock)
         try:
             self._prune_all()
         except BaseException:
@@ -159,6 +161,13 @@ class SqliteStore(SqliteRuns, SqliteExamples):
                 "DELETE FROM kept WHERE project = ? AND version = ? AND digest = ?",
                 (plain(key), plain(version), digest),
             )
+
+    def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
+        """See `Runs`. There are no other processes here."""
+        return self._given.give(project, version, digests, asked)
+
+    def given_since(self, project: str, version: str, digest: str, asked: float) -> bool:
+        return self._given.since(project, version, digest, asked)
 
     def _set_prompt(self, key: str, text: str, origin: str, *, pinned: bool) -> None:
         with self._visit() as connection:

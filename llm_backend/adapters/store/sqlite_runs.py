@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from llm_backend.adapters.store import Settled
-from llm_backend.adapters.store.given import Given, question_name
+from llm_backend.adapters.store.given import question_name
 from llm_backend.adapters.store.sqlite_file import (
     ASKED_AT_ONCE,
     PRUNED_AT_ONCE,
@@ -69,7 +69,6 @@ class SqliteRuns(SqliteFile):
         super().__init__(folder, clock=clock, connect=connect)
         self._age, self._runs_most = keep_days * DAY, runs_most
         self._adding: set[int] = set()
-        self._given = Given(clock)
 
     def add_run(self, run: Run, tasks: Iterable[RunTask]) -> tuple[str, ...]:
         mine: list[str] = []
@@ -210,13 +209,6 @@ class SqliteRuns(SqliteFile):
             )
             left = self._waiting_elsewhere(connection, part)
             return wait_again(connection, found, {ident: held for ident, held in tasks.items() if ident not in left})
-
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
-        """See `Runs`. There are no other processes here."""
-        return self._given.give(project, version, digests, asked)
-
-    def given_since(self, project: str, version: str, digest: str, asked: float) -> bool:
-        return self._given.since(project, version, digest, asked)
 
     def _begin(self, run: Run) -> int:
         """Store the run without tasks, hidden; returns its number."""

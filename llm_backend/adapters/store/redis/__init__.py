@@ -8,8 +8,10 @@ from typing import Any
 from llm_backend.adapters.store import CORRECTIONS_MOST, Kept, Project
 from llm_backend.adapters.store.redis.counts import RedisCounts
 from llm_backend.adapters.store.redis.examples import RedisExamples
-from llm_backend.adapters.store.redis.runs import AT_ONCE, LEASE_SECONDS, RedisRuns, written_kept
-from llm_backend.adapters.store.redis.server import at, short, slices
+from llm_backend.adapters.store.redis.given import RedisHandingOver
+from llm_backend.adapters.store.redis.run_rows import written_kept
+from llm_backend.adapters.store.redis.runs import LEASE_SECONDS, RedisRuns
+from llm_backend.adapters.store.redis.server import AT_ONCE, at, once, short, slices
 from llm_backend.core.wire import JSON
 
 _FIELDS = (
@@ -19,7 +21,7 @@ _FIELDS = (
 )
 
 
-class RedisStore(RedisRuns, RedisExamples, RedisCounts):
+class RedisStore(RedisRuns, RedisHandingOver, RedisExamples, RedisCounts):
     """The shared home of the `Store` protocol. Open it in each process that uses it, after any fork."""
 
     def __init__(
@@ -121,7 +123,7 @@ class RedisStore(RedisRuns, RedisExamples, RedisCounts):
     def kept(self, key: str, version: str, digests: Iterable[str]) -> dict[str, Kept]:
         held, since = at("kept", short(key, version)), self._clock() - self._age
         found: dict[str, Kept] = {}
-        for some in slices(dict.fromkeys(digests), AT_ONCE):
+        for some in slices(once(digests), AT_ONCE):
             values = zip(some, self._do("HMGET", held, *some), strict=True)
             read = {digest: _kept(digest, value) for digest, value in values if value}
             found.update((digest, kept) for digest, kept in read.items() if kept.made > since)

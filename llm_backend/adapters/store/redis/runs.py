@@ -14,37 +14,31 @@ from before its first one goes; what a killed process left half-way is removed w
 """
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeVar
 
-from llm_backend.adapters.store import Kept, Settled
-from llm_backend.adapters.store.redis.server import RedisServer, at, short, slices
-from llm_backend.core.chat import Usage
-from llm_backend.core.run import TASK_STATES, UNFINISHED, Run, RunState, RunTask, Spec, TaskState, TaskStatus
-from llm_backend.core.wire import JSON, Task
+from llm_backend.adapters.store import Settled
+from llm_backend.adapters.store.redis.run_rows import (
+    LETTERS,
+    RUN_FIELDS,
+    places_of,
+    read_run,
+    read_task,
+    settle_words,
+    written_task,
+)
+from llm_backend.adapters.store.redis.server import AT_ONCE, RedisServer, at, once, short, slices
+from llm_backend.core.run import TASK_STATES, UNFINISHED, Run, RunState, RunTask, TaskState, TaskStatus
 from llm_backend.errors import StoreError, UnknownRun
 
 T = TypeVar("T")
 
 DAY = 86_400.0
-AT_ONCE = 500
-"""Tasks per command or script: some milliseconds of Redis's time, in which nobody else is served."""
 SETTLED_AT_ONCE = 200
 BYTES_AT_ONCE = 1_000_000
 LEASE_SECONDS = 30
 """How long a run that is being added stands without a further slice of its tasks."""
-GIVEN_SECONDS = 600
-"""Longer than any request waits: of two that wait at the same time, the later one is answered within this."""
-CLOCKS_APART = 5.0
-"""Seconds by which the clocks of machines may differ."""
-
-_LETTERS: dict[str, TaskState] = {state[0]: state for state in TASK_STATES}
-_FIELDS = (
-    *("spec", "state", "reason", "created", "started", "finished", *TASK_STATES),
-    *("prompt_tokens", "completion_tokens", "calls"),
-)
 
 
 class RedisRuns(RedisServer):
@@ -79,7 +73,7 @@ class RedisRuns(RedisServer):
         return mine
 
     def run(self, run_id: str) -> Run | None:
-        return _run(run_id, self._do("HMGET", at("run", run_id), *_FIELDS))
+        return read_run(run_id, self._do("HMGET", at("run", run_id), *RUN_FIELDS))
 
     def runs(self, states: Collection[RunState] = (), most: int = 100) -> tuple[Run, ...]:
         among = "unfinished" if states and set(states) <= set(UNFINISHED) else "runs"
@@ -87,8 +81,8 @@ class RedisRuns(RedisServer):
         start = 0
         while len(found) < most and (members := self._do("ZREVRANGE", at(among), start, start + 99)):
             idents = [_ident(member) for member in members]
-            rows = self._do_all(("HMGET", at("run", ident), *_FIELDS) for ident in idents)
-            read = [_run(ident, row) for ident, row in zip(idents, rows, strict=True)]
+            rows = self._do_all(("HMGET", at("run", ident), *RUN_FIELDS) for ident in idents)
+            read = [read_run(ident, row) for ident, row in zip(idents, rows, strict=True)]
             found += [run for run in read if run is not None and (not states or run.state in states)]
             start += len(members)
         return tuple(found[:most])
@@ -96,7 +90,7 @@ class RedisRuns(RedisServer):
     def runs_waiting_for(self, project: str, version: str, digests: Iterable[str]) -> dict[str, str]:
         waiting: dict[str, str] = {}
         letters: dict[str, str] = {}
-        for some in slices(_once(digests), AT_ONCE):
+        for some in slices(once(digests), AT_ONCE):
             claims = self._claims(short(project, version), some)
             unseen = {run_id for _, run_id in claims.values()} - letters.keys()
             letters.update((run_id, self._look_up(run_id)[0]) for run_id in unseen)
@@ -104,22 +98,22 @@ class RedisRuns(RedisServer):
         return waiting
 
     def waiting_tasks(self, run_id: str, most: int, after: int = -1) -> tuple[tuple[int, RunTask], ...]:
-        places = _places(self._known(run_id)[0], "w", most, after)
-        return tuple((place, _task(text)) for place, text in self._texts(run_id, places))
+        places = places_of(self._known(run_id)[0], "w", most, after)
+        return tuple((place, read_task(text)) for place, text in self._texts(run_id, places))
 
     def waiting_among(self, run_id: str, digests: Iterable[str]) -> tuple[RunTask, ...]:
         letters, _, scope = self._known(run_id)
         places: list[int] = []
-        for some in slices(_once(digests), AT_ONCE):
+        for some in slices(once(digests), AT_ONCE):
             claims = self._claims(scope, some).values()
             places += [place for place, owner in claims if owner == run_id and letters[place:][:1] == "w"]
-        return tuple(_task(text) for _, text in self._texts(run_id, sorted(places)))
+        return tuple(read_task(text) for _, text in self._texts(run_id, sorted(places)))
 
     def task_statuses(
         self, run_id: str, states: Collection[TaskState] = (), most: int = 1000, after: int = -1
     ) -> tuple[TaskStatus, ...]:
         letters, *_ = self._known(run_id)
-        places = _places(letters, "".join(state[0] for state in states or TASK_STATES), most, after)
+        places = places_of(letters, "".join(state[0] for state in states or TASK_STATES), most, after)
         names = self._names(run_id, places)
         failed = [place for place in places if letters[place] == "f" and place in names]
         reasons: dict[int, str] = {}
@@ -127,7 +121,7 @@ class RedisRuns(RedisServer):
             found = self._do("HMGET", at("reasons", run_id), *some)
             reasons.update((place, json.loads(reason)) for place, reason in zip(some, found, strict=True) if reason)
         return tuple(
-            TaskStatus(*names[place], _LETTERS[letters[place]], reasons.get(place, ""), place)
+            TaskStatus(*names[place], LETTERS[letters[place]], reasons.get(place, ""), place)
             for place in places
             if place in names
         )
@@ -138,7 +132,7 @@ class RedisRuns(RedisServer):
         state: RunState | None = None
         outcomes = list(_first_of_each(settled, lambda one: one.kept.digest))
         for some in slices(outcomes, SETTLED_AT_ONCE) if outcomes else [[]]:
-            told = [word for one in some for word in _told(one)]
+            told = [word for one in some for word in settle_words(one)]
             state = self._script("settle", run_id, self._clock(), *self._bounds(), *told)
             if state is None:
                 raise _unknown(run_id)
@@ -161,27 +155,12 @@ class RedisRuns(RedisServer):
         letters, state, _ = self._known(run_id)
         among = "fc" if state in ("cancelled", "failed") else "f"
         again = 0
-        for named in self._named(run_id, _places(letters, among, len(letters))):
+        for named in self._named(run_id, places_of(letters, among, len(letters))):
             waiting = self._script("wait_again", run_id, int(not again), *named)
             if waiting is None:
                 raise _unknown(run_id)
             again += waiting
         return again
-
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
-        now, token = self._clock(), secrets.token_hex(4)
-        scope, (this, before) = short(project, version), _periods(now)
-        given = now + min(ahead, CLOCKS_APART)  # a time further ahead is not believed
-        told = (given, now + CLOCKS_APART, asked, token, scope, this, before, 3 * GIVEN_SECONDS)
-        mine: set[str] = set()
-        for some in slices(_once(digests), AT_ONCE):
-            mine.update(some[number - 1] for number in self._script("give", *told, *some))
-        return mine
-
-    def given_since(self, project: str, version: str, digest: str, asked: float) -> bool:
-        now, scope = self._clock(), short(project, version)
-        found = self._do_all(("HGET", at("given", scope, str(period)), digest) for period in _periods(now))
-        return any(asked <= float(one.split()[0]) <= now + CLOCKS_APART for one in found if one)
 
     def _bounds(self) -> tuple[float, int, int]:
         """What bounds kept answers: when made, how many, and in how many seconds a version's go if none is added."""
@@ -204,7 +183,7 @@ class RedisRuns(RedisServer):
         """Add those of the tasks that wait nowhere, slice by slice. Returns their digests."""
         mine: list[str] = []
         scope = short(run.spec.project, run.spec.version)
-        written = ((task, *_written(task)) for task in tasks)
+        written = ((task, *written_task(task)) for task in tasks)
         for some in slices(written, AT_ONCE, lambda one: len(one[2]), BYTES_AT_ONCE):
             told = [word for task, name, text in some for word in (task.digest, name, text)]
             numbers = self._script("add_tasks", run.id, scope, self._lease, *told)
@@ -283,7 +262,7 @@ class RedisRuns(RedisServer):
         scope, letters = self._do_all([("HGET", at("run", run_id), "scope"), ("GET", at("letters", run_id))])
         if not scope or not letters:
             return
-        places = _places(letters, "wc" if removed else "c", len(letters))
+        places = places_of(letters, "wc" if removed else "c", len(letters))
         for named in self._named(run_id, places):
             self._script("free_claims", run_id, scope, int(removed), *named)
 
@@ -310,65 +289,6 @@ class RedisRuns(RedisServer):
         self._do_all([("UNLINK", *keys), ("ZREM", at("hidden"), run_id)], as_one=True)
 
 
-def _run(run_id: str, row: Sequence[Any]) -> Run | None:
-    spec, state, reason, created, started, finished, *numbers = row
-    if not state or state == "hidden":
-        return None
-    counts = [int(number or 0) for number in numbers]
-    return Run(
-        id=run_id,
-        spec=Spec.from_json(json.loads(spec)),
-        state=state,
-        reason=json.loads(reason),
-        created=float(created),
-        started=float(started),
-        finished=float(finished),
-        counts=dict(zip(TASK_STATES, counts, strict=False)),
-        usage=Usage(*counts[len(TASK_STATES) :]),
-    )
-
-
-def written_kept(kept: Kept) -> str:
-    """An answer as it is stored; the scripts look at its first character: + for a prediction, - for a failure."""
-    held: JSON = [kept.made, kept.lasting, kept.reason, kept.prediction]
-    return ("-" if kept.prediction is None else "+") + json.dumps(held, separators=(",", ":"))
-
-
-def _told(settled: Settled) -> tuple[Any, ...]:
-    """What the script `settle` is told of a task."""
-    kept, usage = settled.kept, settled.usage
-    value = written_kept(kept) if settled.state == "done" or kept.lasting else ""
-    reason = json.dumps(kept.reason) if settled.state == "failed" else ""
-    return kept.digest, value, kept.made, reason, usage.prompt_tokens, usage.completion_tokens, usage.calls
-
-
-def _written(task: RunTask) -> tuple[str, str]:
-    """A task's name, and its text, as they are stored."""
-    name = json.dumps([task.digest, task.task.id])
-    return name, f"{name[:-1]},{json.dumps(task.task.data)}]"
-
-
-def _task(text: str) -> RunTask:
-    digest, ident, data = json.loads(text)
-    return RunTask(digest, Task(ident, data))
-
-
-def _places(letters: str, among: str, most: int, after: int = -1) -> list[int]:
-    """The first places above `after` whose letter is among these."""
-    places: list[int] = []
-    for place in range(max(after, -1) + 1, len(letters)):
-        if len(places) >= most:
-            break
-        if letters[place] in among:
-            places.append(place)
-    return places
-
-
-def _periods(now: float) -> tuple[int, int]:
-    """This period of time and the one before: what was handed over is remembered by period."""
-    return int(now // GIVEN_SECONDS), int(now // GIVEN_SECONDS) - 1
-
-
 def _first_of_each(values: Iterable[T], digest: Callable[[T], str]) -> Iterator[T]:
     """The values in their order; of two with one digest, the first."""
     seen: set[str] = set()
@@ -376,10 +296,6 @@ def _first_of_each(values: Iterable[T], digest: Callable[[T], str]) -> Iterator[
         if (name := digest(value)) not in seen:
             seen.add(name)
             yield value
-
-
-def _once(digests: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(digests))
 
 
 def _ident(member: str) -> str:

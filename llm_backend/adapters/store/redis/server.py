@@ -43,6 +43,9 @@ MIGRATIONS: tuple[Callable[[redis.Redis], None], ...] = (
 """Entry n brings what is stored from schema version n to n + 1, under the prefix of n + 1. Entries are only added."""
 PREFIX = f"{NAME}:{len(MIGRATIONS)}:"
 
+AT_ONCE = 500
+"""Tasks per command or script: some milliseconds of Redis's time, in which nobody else is served."""
+
 _CONNECTIONS = 64
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 5.0
@@ -250,6 +253,11 @@ def slices(
         together += weight
     if held:
         yield held
+
+
+def once(names: Iterable[str]) -> list[str]:
+    """The names in their order, each once."""
+    return list(dict.fromkeys(names))
 
 
 def _client(url: str, address: str) -> redis.Redis:

@@ -1,0 +1,38 @@
+"""What was handed over of late, in Redis, and to a request that began when?
+
+given:<s>:<n>  for a project's version and a period of time: digest -> when, and by whose word
+"""
+
+import secrets
+from collections.abc import Iterable
+
+from llm_backend.adapters.store.redis.server import AT_ONCE, RedisServer, at, once, short, slices
+
+GIVEN_SECONDS = 600
+"""Longer than any request waits: of two that wait at the same time, the later one is answered within this."""
+CLOCKS_APART = 5.0
+"""Seconds by which the clocks of machines may differ."""
+
+
+class RedisHandingOver(RedisServer):
+    """The `HandingOver` part of the shared home."""
+
+    def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
+        now, token = self._clock(), secrets.token_hex(4)
+        scope, (this, before) = short(project, version), _periods(now)
+        given = now + min(ahead, CLOCKS_APART)  # a time further ahead is not believed
+        told = (given, now + CLOCKS_APART, asked, token, scope, this, before, 3 * GIVEN_SECONDS)
+        mine: set[str] = set()
+        for some in slices(once(digests), AT_ONCE):
+            mine.update(some[number - 1] for number in self._script("give", *told, *some))
+        return mine
+
+    def given_since(self, project: str, version: str, digest: str, asked: float) -> bool:
+        now, scope = self._clock(), short(project, version)
+        found = self._do_all(("HGET", at("given", scope, str(period)), digest) for period in _periods(now))
+        return any(asked <= float(one.split()[0]) <= now + CLOCKS_APART for one in found if one)
+
+
+def _periods(now: float) -> tuple[int, int]:
+    """This period of time and the one before: what was handed over is remembered by period."""
+    return int(now // GIVEN_SECONDS), int(now // GIVEN_SECONDS) - 1
