@@ -23,13 +23,14 @@ Sleep = Callable[[float], Awaitable[None]]
 PATIENCE = 900.0
 """Seconds for which a host that is down is tried again."""
 
+UNSURE_PAUSE = 15.0
+"""Seconds for which a host that gave no answer may be storing still."""
+
 SLICE = 500
 # Below what a proxy takes by default (1 MB).
 _SLICE_BYTES = 700_000
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
-# A host that gave no answer may be storing still (seconds).
-_UNSURE_PAUSE = 15.0
 # So long after another one was handed a prediction the host shows it (seconds).
 _OTHERS_PAUSE = 3.0
 
@@ -84,8 +85,12 @@ class Claim(Protocol):
         """Which of these are ours until `release`; what is not was given to another a moment ago."""
         ...
 
-    async def release(self, stored: Collection[int]) -> None:
-        """Let go of all that was taken; `stored` are in Label Studio now."""
+    async def release(self, stored: Collection[int], unsure: Collection[int] = ()) -> None:
+        """Let go of all that was taken; `stored` are in Label Studio now.
+
+        Args:
+            unsure: May be in there soon: Label Studio was sent them and gave no answer.
+        """
         ...
 
 
@@ -95,7 +100,7 @@ class Unclaimed:
     async def take(self, tasks: Collection[int]) -> set[int]:
         return set(tasks)
 
-    async def release(self, stored: Collection[int]) -> None:
+    async def release(self, stored: Collection[int], unsure: Collection[int] = ()) -> None:
         pass
 
 
@@ -153,9 +158,9 @@ class Push:
         while work.left:
             try:
                 await work.attempt()
-                wait, reason = _OTHERS_PAUSE, "Other requests kept taking these predictions; the host shows none."
+                wait, reason = _OTHERS_PAUSE, "Others kept taking these predictions; the host shows none."
             except HostError as exc:
-                wait, reason = max(pause, _UNSURE_PAUSE if exc.unsure else 0.0), exc.sentence
+                wait, reason = max(pause, UNSURE_PAUSE if exc.unsure else 0.0), exc.sentence
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 if in_vain(exc):
                     wait = float("inf")
@@ -191,12 +196,17 @@ class _Slice:
         await self._leave_out_what_is_there()
         # The claim comes after the look: what another was handed before it shows, or cannot be taken.
         mine = await self.claim.take(tuple(self.left)) if self.left else set()
-        before = set(self.left)
+        before, answered = set(self.left), False
         try:
             if mine:
                 await self._store(mine)
+            answered = True
+        except HostError as exc:
+            answered = not exc.unsure
+            raise
         finally:
-            await self.claim.release(before - set(self.left))
+            left = set(self.left)
+            await self.claim.release(before - left, () if answered else left & self.sent)
 
     def give_up(self, reason: str) -> None:
         self.report += PushReport(refused=len(self.left), reason=reason)

@@ -31,13 +31,15 @@ class Taken:
         self.tasks = set(tasks)
         self.looks = looks
         self.released: list[set[int]] = []
+        self.unsure: set[int] = set()
 
     async def take(self, tasks: Collection[int]) -> set[int]:
         self.looks -= 1
         return set(tasks) - (self.tasks if self.looks >= 0 else set())
 
-    async def release(self, stored: Collection[int]) -> None:
+    async def release(self, stored: Collection[int], unsure: Collection[int] = ()) -> None:
         self.released.append(set(stored))
+        self.unsure = set(unsure)
 
 
 Pushing = Callable[[Push, Target], Awaitable[PushReport]]
@@ -175,6 +177,20 @@ def test_what_another_was_given_and_the_host_never_took_is_stored_in_the_end() -
     studio = StubHost({1})
     report = play(studio, lambda push, target: push.push(target, VERSION, [(1, made())], Taken({1}, looks=3)))
     assert report == PushReport(stored=1)
+
+
+def test_what_was_sent_when_the_push_ended_may_be_in_there_soon() -> None:
+    studio, claim = StubHost({1, 2}, hold=asyncio.Event()), Taken((), looks=0)
+
+    async def scene(push: Push, target: Target) -> PushReport:
+        pushed = asyncio.ensure_future(push.push(target, VERSION, [(1, made()), (2, made([["Top"]]))], claim))
+        await studio.during_import.wait()
+        pushed.cancel()
+        await asyncio.wait([pushed])
+        return PushReport()
+
+    play(studio, scene)
+    assert (claim.released, claim.unsure) == ([set()], {1})
 
 
 def test_heavy_predictions_travel_in_smaller_slices() -> None:

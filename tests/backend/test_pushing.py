@@ -1,28 +1,27 @@
 """Which answers are still to be pushed, where to, and who pushes them now?"""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from llm_backend.adapters.host import Guest, Host, HostError
 from llm_backend.adapters.runs import Question
-from llm_backend.adapters.store import Kept, Project
-from llm_backend.adapters.store.redis import RedisStore
+from llm_backend.adapters.store import Kept, Project, Store
+from llm_backend.adapters.store.given import Given
 from llm_backend.backend.push import Push, PushReport
 from llm_backend.backend.pushing import Pushing, Targets
-from llm_backend.backend.pushing.claims import StoreClaim, Storing
 from llm_backend.core.wire import Prediction, Region
 from llm_backend.errors import StoreError
+from tests.adapters.store.homes import HOMES
 from tests.support.host_stub import KEY, LEGACY, StubHost, serving
-from tests.support.redis_server import redis_url
 from tests.support.sites import Site
 from tests.support.waits import Pauses
-
-__all__ = ["redis_url"]  # a fixture
 
 VERSION = "stub-model-ab12"
 SETUP_TOKEN = "5" * 40
@@ -37,9 +36,11 @@ class Answers:
     hostname: str = ""
     access_token: str = ""
     answers: dict[str, Kept] = field(default_factory=dict)
-    given: dict[str, float] = field(default_factory=dict)
     waited_for: set[str] = field(default_factory=set)
     broken: bool = False
+
+    def __post_init__(self) -> None:
+        self.given = Given(self.pauses.clock)
 
     def keep(self, tasks: Iterable[int]) -> None:
         made = Prediction((Region("tone", "text", "choices", {"choices": ["good"]}),))
@@ -54,10 +55,19 @@ class Answers:
             raise StoreError("The disk is full.")
         return {digest: self.answers[digest] for digest in digests if digest in self.answers}
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
-        free = {digest for digest in digests if self.given.get(digest, 0.0) < asked}
-        self.given |= dict.fromkeys(free, self.pauses.now)
-        return free
+    def give(self, digest: str, asked: float) -> bool:
+        """Whether a request that began at `asked` is given this answer now."""
+        return bool(self.given.give(KEY, VERSION, [digest], asked))
+
+    def hold(
+        self, project: str, version: str, digests: Iterable[str], asked: float, holder: str, seconds: float
+    ) -> set[str]:
+        return self.given.hold(project, version, digests, asked, holder, float("inf"))  # these pauses take no time
+
+    def let_go(self, project: str, version: str, digests: Iterable[str], holder: str, *, handed: bool = False) -> None:
+        if self.broken:
+            raise StoreError("The disk is full.")
+        self.given.let_go(project, version, digests, holder, handed=handed)
 
     def runs_waiting_for(self, project: str, version: str, digests: Iterable[str]) -> dict[str, str]:
         return dict.fromkeys(self.waited_for & set(digests), "run")
@@ -297,7 +307,7 @@ def test_a_host_that_stays_down_is_given_up_with_a_sentence() -> None:
 
 def test_an_answer_that_a_request_was_just_given_is_looked_for_first() -> None:
     async def scene(at: Scene) -> None:
-        at.store.given["digest-1"] = at.pauses.now
+        assert at.store.give("digest-1", at.pauses.now)
         # The host stores what the request was given while we wait.
         at.pauses.then = lambda: at.studio.predictions.append({"task": 1, "model_version": VERSION})
         at.settle(1)
@@ -310,7 +320,7 @@ def test_an_answer_that_a_request_was_just_given_is_looked_for_first() -> None:
 
 def test_what_a_request_was_given_and_the_host_never_took_is_pushed() -> None:
     async def scene(at: Scene) -> None:
-        at.store.given["digest-1"] = at.pauses.now
+        assert at.store.give("digest-1", at.pauses.now)
         at.settle(1)
         assert await at.done() == PushReport(stored=1)
         assert 9 < sum(at.pauses.taken) < 20
@@ -331,8 +341,8 @@ def test_a_request_that_comes_while_an_answer_is_stored_waits_and_gets_nothing()
         at.pauses.now += 0.5
         at.studio.hold.set()
         await waits
-        assert at.store.give(KEY, VERSION, ["digest-1"], began) == set()
-        assert at.store.give(KEY, VERSION, ["digest-2"], began) == {"digest-2"}
+        assert not at.store.give("digest-1", began)
+        assert at.store.give("digest-2", began)
         assert at.studio.having(VERSION) == [1]
 
     play(scene)
@@ -395,6 +405,19 @@ def test_a_store_that_fails_is_told_and_the_next_answers_are_pushed() -> None:
         at.store.broken = False
         at.settle(2)
         assert (await at.done()).stored == 1
+
+    play(scene)
+
+
+def test_a_store_that_fails_when_the_host_has_stored_loses_no_count() -> None:
+    async def scene(at: Scene) -> None:
+        at.studio.hold = asyncio.Event()
+        at.settle(1)
+        await at.studio.during_import.wait()
+        at.store.broken = True
+        at.studio.hold.set()
+        assert await at.done() == PushReport(stored=1)
+        await at.pushing.wait([question(1)], 3600.0)  # nobody waits for it
 
     play(scene)
 
@@ -541,21 +564,74 @@ def test_logs_hold_no_token(caplog: pytest.LogCaptureFixture) -> None:
     assert not any(SETUP_TOKEN in line for line in told)
 
 
-def test_another_process_gives_no_request_what_is_being_stored_here(redis_url: str) -> None:
-    """The host asks another server at this very moment, which could answer at once: it would store both."""
+@pytest.mark.parametrize("home", HOMES)
+def test_a_slow_host_gets_each_answer_once_however_many_could_hand_it_over(home: str, tmp_path: Path) -> None:
+    """Requests of this process and of others come while the host stores, and another process would push the same."""
+    lease, pauses = 0.6, Pauses()
 
     async def scene() -> None:
-        here, there = RedisStore(redis_url), RedisStore(redis_url)
-        claim = StoreClaim(here, Storing(), KEY, VERSION, {1: "digest-1"}, time.time)
-        try:
-            assert await claim.take({1}) == {1}
+        async with AsyncExitStack() as stack:
+            here = stack.enter_context(closing(HOMES[home](tmp_path / "data")))
+            there = stack.enter_context(closing(HOMES[home](tmp_path / "data"))) if home == "redis" else here
+            studio = StubHost({1}, hold=asyncio.Event())
+            own = Host((await stack.enter_async_context(serving(studio))).origin, LEGACY)
+            stack.push_async_callback(own.close)
+            pushing = Pushing(here, Targets(here, own), gather=0.0, lease=lease)
+            others = Pushing(there, Targets(there, own), Push(sleep=pauses.sleep), gather=0.0, lease=lease)
+            here.keep(KEY, VERSION, Kept("digest-1", Prediction(()).to_json(), "", False, time.time()))
+
+            pushing.settled(question(1), 1)
+            await studio.during_import.wait()
+            await lapsed(there, lease)
+            await lapsed(there, lease)
             assert there.give(KEY, VERSION, ["digest-1"], time.time()) == set()
-            assert await claim.take({1}) == {1}  # once more, for the host was down: our own claim is no obstacle
-            await claim.release({1})
-            assert there.give(KEY, VERSION, ["digest-1"], time.time()) == set()
-            assert there.give(KEY, VERSION, ["digest-1"], time.time() + 60) == {"digest-1"}
-        finally:
-            here.close()
-            there.close()
+            others.settled(question(1), 1)
+            while len(pauses.taken) < 3:  # it looks, and looks again
+                await asyncio.sleep(0.001)
+            assert studio.hold is not None
+            studio.hold.set()
+            await pushing.idle()
+            await others.idle()
+
+            assert (len(studio.imports), studio.having(VERSION)) == (1, [1])
+            assert (pushing.reports[KEY].stored, others.reports[KEY].already_there) == (1, 1)
+            assert there.give(KEY, VERSION, ["digest-1"], time.time()) == {"digest-1"}
 
     asyncio.run(scene())
+
+
+async def lapsed(store: Store, lease: float) -> None:
+    """Return when what somebody held who died at this moment is free."""
+    assert store.hold(KEY, VERSION, ["held by the dead"], time.time(), secrets.token_hex(4), lease)
+    while not store.give(KEY, VERSION, ["held by the dead"], time.time()):
+        await asyncio.sleep(0.01)
+
+
+def test_what_a_silent_host_was_sent_is_nobodys_until_it_was_looked_for() -> None:
+    async def scene(at: Scene) -> None:
+        def requests_come() -> None:
+            if 15.0 in at.pauses.taken:
+                asked.append(at.store.give("digest-1", at.pauses.now))
+
+        asked: list[bool] = []
+        at.pauses.then = requests_come
+        at.settle(1)
+        assert await at.done() == PushReport(stored=1)
+        assert asked == [False]
+
+    play(scene, StubHost({1}, loses=1))
+
+
+def test_what_a_host_has_refused_for_now_is_a_requests_meanwhile() -> None:
+    async def scene(at: Scene) -> None:
+        def request_comes() -> None:
+            if len(at.studio.imports) == 1 and not asked:
+                asked.append(at.store.give("digest-1", at.pauses.now))
+
+        asked: list[bool] = []
+        at.pauses.then = request_comes
+        at.settle(1)
+        assert (await at.done()).stored == 1
+        assert asked == [True]
+
+    play(scene, StubHost({1}, refuses=1))

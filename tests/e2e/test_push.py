@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from llm_backend.adapters.host import Host, HostError
-from llm_backend.adapters.store import Kept, Project
+from llm_backend.adapters.store import Project
 from llm_backend.backend.push import Push, PushReport, Target
 from llm_backend.backend.pushing import Targets
 from llm_backend.core.wire import JSON, Prediction, Region, project_key
@@ -51,15 +51,6 @@ class Setup:
 
     def project(self, key: str) -> Project:
         return Project(key, hostname=self.hostname, access_token=self.access_token)
-
-    def kept(self, key: str, version: str, digests: object) -> dict[str, Kept]:
-        return {}
-
-    def give(self, project: str, version: str, digests: object, asked: float) -> set[str]:
-        return set()
-
-    def runs_waiting_for(self, project: str, version: str, digests: object) -> dict[str, str]:
-        return {}
 
 
 def made(choice: JSON) -> Prediction:

@@ -28,6 +28,7 @@ class StubHost:
         labels: What its import takes as a choice; it leaves others out without a word.
         strict: Whether it refuses what does not pass its checker, whole lists included (the validation flag).
         down: How many of the next calls get a 503.
+        refuses: How many of the next imports get a 503.
         loses: How many of the next imports are carried out, but never answered.
         most_shown: Tasks that it shows on one page at most.
         imports: The tasks of each list that came to its import.
@@ -41,6 +42,7 @@ class StubHost:
     token: str = LEGACY
     strict: bool = False
     down: int = 0
+    refuses: int = 0
     loses: int = 0
     most_shown: int = 10_000
     created_at: str = CREATED_AT
@@ -100,6 +102,9 @@ class StubHost:
         if self.hold:
             self.during_import.set()
             await self.hold.wait()
+        if self.refuses:
+            self.refuses -= 1
+            return web.Response(status=503)
         if {item["task"] for item in items} - self.tasks:
             return web.json_response({"detail": 'contains invalid "task" field'}, status=400)
         good = [item for item in items if self._passes(item)]

@@ -151,15 +151,33 @@ class Runs(Protocol):
 class HandingOver(Protocol):
     """The part of the memory that knows who takes an answer into the host, so that it gets each from one alone."""
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
+    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
         """Which predictions may be handed to a request that began at `asked`; they count as handed over now.
 
         Of several requests that wait at the same time for a question the first is given its answer, and the others are
-        not. A request that began after the handing over is given it again: the host did not store it.
+        not. A request that began after the handing over is given it again: the host did not store it. What somebody
+        holds is given to none.
+        """
+        ...
+
+    def hold(
+        self, project: str, version: str, digests: Iterable[str], asked: float, holder: str, seconds: float
+    ) -> set[str]:
+        """Which predictions `holder` alone may take into the host, for so many seconds from now or until `let_go`.
+
+        Not those that another holds, or that were handed over since `asked`. Whoever takes longer holds them again
+        before the time is up; whoever dies holds them no longer than that.
 
         Args:
-            ahead: To other processes they count as handed over so many seconds from now, or a little less: handing
-                them over takes as long.
+            holder: A name that nobody else goes by.
+        """
+        ...
+
+    def let_go(self, project: str, version: str, digests: Iterable[str], holder: str, *, handed: bool = False) -> None:
+        """End what `holder` holds of these.
+
+        Args:
+            handed: Whether the host has them: they count as handed over now.
         """
         ...
 

@@ -49,7 +49,7 @@ class SqliteStore(SqliteRuns, SqliteExamples):
         super().__init__(folder, keep_days=keep_days, runs_most=runs_most, clock=clock, connect=connect)
         self._keep_most, self._notes_most = keep_most, notes_most
         self.corrections_most = corrections_most
-        self._given = Given(clock)
+        self._given = Given(clock)  # no other process uses the folder
         try:
             self._prune_all()
         except BaseException:
@@ -162,9 +162,16 @@ class SqliteStore(SqliteRuns, SqliteExamples):
                 (plain(key), plain(version), digest),
             )
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0) -> set[str]:
-        """See `Runs`. There are no other processes here."""
+    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
         return self._given.give(project, version, digests, asked)
+
+    def hold(
+        self, project: str, version: str, digests: Iterable[str], asked: float, holder: str, seconds: float
+    ) -> set[str]:
+        return self._given.hold(project, version, digests, asked, holder, seconds)
+
+    def let_go(self, project: str, version: str, digests: Iterable[str], holder: str, *, handed: bool = False) -> None:
+        self._given.let_go(project, version, digests, holder, handed=handed)
 
     def given_since(self, project: str, version: str, digest: str, asked: float) -> bool:
         return self._given.since(project, version, digest, asked)

@@ -1,25 +1,37 @@
 """Who hands an answer to the host now: we, by pushing it, or a request that is given it?"""
 
 import asyncio
+import logging
+import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 from llm_backend.adapters.runs import Question
+from llm_backend.backend.push import UNSURE_PAUSE
+from llm_backend.errors import StoreError
+
+log = logging.getLogger(__name__)
 
 ON_ITS_WAY = 10.0
 """Seconds for which a prediction that a request was given may be on its way into the host."""
 
-# What we are storing now is given to no request of another process that began before this many seconds have passed: it
-# knows nothing of our storing, which is rarely over sooner than a request is answered from what is kept.
-_STORING = 4.0
+LEASE = 15.0
+"""Seconds after which what a dead process was storing is free. A living one renews its claim thrice in that time."""
+
+# What was sent to a host that gave no answer is nobody's until it has been looked for.
+_UNSURE = UNSURE_PAUSE + 5.0
 
 
 class HandingOver(Protocol):
     """What of the store is needed here."""
 
-    def give(
-        self, project: str, version: str, digests: Iterable[str], asked: float, *, ahead: float = 0.0
+    def hold(
+        self, project: str, version: str, digests: Iterable[str], asked: float, holder: str, seconds: float
     ) -> set[str]: ...
+
+    def let_go(
+        self, project: str, version: str, digests: Iterable[str], holder: str, *, handed: bool = False
+    ) -> None: ...
 
 
 class Storing:
@@ -54,7 +66,7 @@ class Storing:
 
 
 class StoreClaim:
-    """A claim that requests and other processes see: to push an answer counts in the store as to hand it over."""
+    """A claim that requests and other processes see: the store holds what is being pushed for as long as that takes."""
 
     def __init__(
         self,
@@ -64,51 +76,86 @@ class StoreClaim:
         version: str,
         digests: Mapping[int, str],
         clock: Callable[[], float],
+        lease: float = LEASE,
     ) -> None:
+        """
+        Args:
+            digests: By task.
+            clock: Seconds since 1970, as the store counts them.
+            lease: Seconds after which the claim ends if this process dies.
+        """
         self._store = store
         self._storing = storing
         self._project = project
         self._version = version
         self._digests = digests
         self._clock = clock
+        self._lease = lease
+        self._holder = secrets.token_hex(8)
         self._taken: set[int] = set()
-        self._ours: set[int] = set()
-        self._ours_at = 0.0
+        self._released = asyncio.Event()
+        self._renewing: asyncio.Task[None] | None = None
 
     async def take(self, tasks: Collection[int]) -> set[int]:
-        # Requests of this process that come now wait; those of all processes that wait already are given nothing.
+        # Requests of this process that come now wait; those of all processes are given nothing.
         self._taken = set(tasks)
         self._storing.begin(self._questions(self._taken))
+        asked = self._clock() - ON_ITS_WAY
         try:
-            # An earlier claim of our own, on a slice that did not get through, is no obstacle.
-            given = await self._give(self._taken - self._ours, self._clock() - ON_ITS_WAY, _STORING)
-            given |= await self._give(self._taken & self._ours, self._ours_at, _STORING)
-        except BaseException:
-            await self._let_go(self._taken)
+            held = await self._hold(self._taken, asked, self._lease)
+        except BaseException:  # also when we are cancelled: requests would wait for nothing
+            await self._end(self._taken)
             raise
-        self._ours, self._ours_at = given, self._clock() + _STORING
-        await self._let_go(self._taken - given)
-        return given
+        await self._end(self._taken - held)
+        if held:
+            self._released.clear()
+            self._renewing = asyncio.ensure_future(self._renew(frozenset(held), asked))
+        return held
 
-    async def release(self, stored: Collection[int]) -> None:
+    async def release(self, stored: Collection[int], unsure: Collection[int] = ()) -> None:
+        self._released.set()
         try:
+            if self._renewing:
+                await self._renewing  # it may be renewing at this moment, which must not come after our letting go
             # Requests that began meanwhile are given nothing: the host has it.
-            await self._give(stored, self._clock())
+            await self._let_go(stored, handed=True)
+            await self._hold(unsure, self._clock(), _UNSURE)
+            await self._let_go(self._taken - set(stored) - set(unsure))
+        except StoreError as exc:
+            log.warning("push project=%s: a claim ends by itself in %g s: %s", self._project, self._lease, exc.logged)
         finally:
-            await self._let_go(self._taken)
+            await self._end(self._taken)
 
-    async def _let_go(self, tasks: set[int]) -> None:
+    async def _renew(self, tasks: Collection[int], asked: float) -> None:
+        """Hold them anew, over and over, for the host may take minutes."""
+        while not await self._released_within(self._lease / 3):
+            try:
+                await self._hold(tasks, asked, self._lease)
+            except StoreError as exc:
+                log.warning("push project=%s: a claim was not renewed: %s", self._project, exc.logged)
+
+    async def _released_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._released.wait()
+        except TimeoutError:
+            return False
+
+    async def _hold(self, tasks: Collection[int], asked: float, seconds: float) -> set[int]:
+        by_digest = {self._digests[task]: task for task in tasks}
+        about = (self._project, self._version, list(by_digest), asked, self._holder, seconds)
+        held = await asyncio.to_thread(self._store.hold, *about) if by_digest else set()
+        return {by_digest[digest] for digest in held}
+
+    async def _let_go(self, tasks: Collection[int], *, handed: bool = False) -> None:
+        digests = [self._digests[task] for task in tasks]
+        if digests:
+            about = (self._project, self._version, digests, self._holder)
+            await asyncio.to_thread(self._store.let_go, *about, handed=handed)
+
+    async def _end(self, tasks: set[int]) -> None:
         self._taken = self._taken - tasks
         await self._storing.end(self._questions(tasks))
-
-    async def _give(self, tasks: Collection[int], asked: float, ahead: float = 0.0) -> set[int]:
-        if not tasks:
-            return set()
-        by_digest = {self._digests[task]: task for task in tasks}
-        given = await asyncio.to_thread(
-            self._store.give, self._project, self._version, list(by_digest), asked, ahead=ahead
-        )
-        return {by_digest[digest] for digest in given}
 
     def _questions(self, tasks: Collection[int]) -> set[Question]:
         return {Question(self._project, self._version, self._digests[task]) for task in tasks}

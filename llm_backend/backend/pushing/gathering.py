@@ -14,7 +14,7 @@ from typing import Protocol
 from llm_backend.adapters.host import HostError
 from llm_backend.adapters.runs import Question
 from llm_backend.backend.push import PATIENCE, SLICE, Push, PushReport, Sleep, Target, in_vain
-from llm_backend.backend.pushing.claims import ON_ITS_WAY, HandingOver, StoreClaim, Storing
+from llm_backend.backend.pushing.claims import LEASE, ON_ITS_WAY, HandingOver, StoreClaim, Storing
 from llm_backend.backend.pushing.following import Answers, Following
 from llm_backend.backend.pushing.targets import Targets
 from llm_backend.core.wire import Prediction, TaskId
@@ -62,6 +62,7 @@ class Pushing:
         gather: float = GATHER,
         most: int = SLICE,
         patience: float = PATIENCE,
+        lease: float = LEASE,
         clock: Callable[[], float] = time.time,
         sleep: Sleep = asyncio.sleep,
         call_later: Callable[[float, Callable[[], None]], object] | None = None,
@@ -71,6 +72,7 @@ class Pushing:
             gather: Seconds to wait for more before a push.
             most: Answers pushed at once; so many do not wait for more.
             patience: Seconds for which a host that is down is looked for.
+            lease: Seconds after which what this process was storing is free, if it dies.
             clock: Seconds since 1970, as the store counts them.
             call_later: Calls something in so many seconds; the running loop does, unless another is given.
         """
@@ -80,6 +82,7 @@ class Pushing:
         self._gather = gather
         self._most = most
         self._patience = patience
+        self._lease = lease
         self._clock = clock
         self._sleep = sleep
         self._waiting: dict[str, dict[str, Group]] = {}
@@ -211,7 +214,7 @@ class Pushing:
             for task, digest in digests.items()
             if (known := kept.get(digest)) is not None and known.prediction is not None
         ]
-        claim = StoreClaim(self._store, self._storing, project, version, digests, self._clock)
+        claim = StoreClaim(self._store, self._storing, project, version, digests, self._clock, self._lease)
         return await self._push.push(target, version, predictions, claim, max(0.0, deadline - self._clock()))
 
     async def _found(self, project: str, deadline: float) -> Target:

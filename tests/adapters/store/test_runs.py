@@ -454,39 +454,6 @@ def test_run_may_be_cancelled_and_retried_again_and_again(store: Store) -> None:
     assert store.settle("r", [done(digest) for digest in names(10)]) == "completed"
 
 
-# Handing over
-
-
-def test_first_of_two_that_wait_is_given_the_answer(store: Store, clock: Clock) -> None:
-    asked = clock.now
-    clock.now += 5
-    assert not store.given_since(KEY, "m-1", "a", asked)
-    assert store.give(KEY, "m-1", ["a", "b"], asked) == {"a", "b"}
-    assert store.give(KEY, "m-1", ["b", "c"], asked + 1) == {"c"}
-    assert store.given_since(KEY, "m-1", "a", asked)
-    assert not store.given_since(KEY, "m-1", "d", asked)
-
-
-def test_who_asks_after_the_handing_over_is_given_it_again(store: Store, clock: Clock) -> None:
-    store.give(KEY, "m-1", ["a"], clock.now - 1)
-    clock.now += 1
-    assert not store.given_since(KEY, "m-1", "a", clock.now)
-    assert store.give(KEY, "m-1", ["a"], clock.now) == {"a"}
-    assert store.give(KEY, "m-1", ["a"], clock.now) == set()
-
-
-def test_handing_over_is_of_one_version_and_project(store: Store, clock: Clock) -> None:
-    store.give(KEY, "m-1", ["a"], clock.now)
-    assert store.give(KEY, "m-2", ["a"], clock.now) == store.give(OTHER, "m-1", ["a"], clock.now) == {"a"}
-
-
-def test_of_many_at_once_one_is_given_each_answer(store: Store, clock: Clock) -> None:
-    digests = names(200)
-    with ThreadPoolExecutor(8) as pool:
-        given = list(pool.map(lambda _: store.give(KEY, "m-1", digests, clock.now), range(16)))
-    assert sorted(digest for mine in given for digest in mine) == sorted(digests)
-
-
 # Forgetting
 
 
