@@ -37,6 +37,7 @@ def correct(plan: Plan, task: Task, annotation: Annotation, told: Iterable[Regio
         by=annotation.by,
         made=annotation.updated or annotation.created,
         accepted=_accepted(plan, inputs, annotation, answers, shown),
+        from_model=annotation.from_model,
     )
 
 
@@ -68,25 +69,32 @@ def pool_of(plan: Plan, corrections: Iterable[Correction]) -> Pool:
         except InputError:
             continue
         texts[correction.annotation] = inputs.text
-        fitting.append(_fitting(of_task, inputs, correction))
+        taken = regions_of(of_task, inputs, correction.answers)
+        fitting.append(replace(correction, answers={name: correction.answers[name] for name in taken}))
     return Pool(fitting, lambda one: texts[one.annotation])
 
 
-def _fitting(plan: Plan, inputs: Inputs, correction: Correction) -> Correction:
-    """The correction with the answers that are still taken."""
+def regions_of(plan: Plan, inputs: Inputs, answers: Mapping[str, JSON]) -> dict[str, list[Region]]:
+    """The regions that answers stand for, by the name of the control: the way back from `answers_of`.
+
+    What the labeling config does not take (any more), or the form hides, is missing.
+
+    Args:
+        plan: The plan for this very task (`Plan.of_task`).
+    """
     made: list[Region] = []
-    answers: dict[str, JSON] = {}
+    by_control: dict[str, list[Region]] = {}
     for control in plan.controls:
-        answer = correction.answers.get(control.name)
+        answer = answers.get(control.name)
+        if answer is None:
+            continue
         try:
-            made += control.read(answer, inputs, made)
+            by_control[control.name] = control.read(answer, inputs, made)
         except (AnswerError, InputError):
             continue
-        if answer is not None:
-            answers[control.name] = answer
+        made += by_control[control.name]
     away = hidden(plan.controls, made)
-    kept = {name: answer for name, answer in answers.items() if name not in away}
-    return replace(correction, answers=kept)
+    return {name: regions for name, regions in by_control.items() if name not in away}
 
 
 def _answer(control: Control, regions: list[Region], inputs: Inputs) -> JSON:

@@ -42,6 +42,7 @@ class Correction:
         by: Who made it, as the host tells it; "" where it does not.
         made: When, in seconds since 1970.
         accepted: True for the model's own answer that nobody changed. It is no evidence that it was right.
+        from_model: Whether it was made from the model's answer, changed or not.
     """
 
     annotation: str
@@ -51,6 +52,7 @@ class Correction:
     by: str = ""
     made: float = 0.0
     accepted: bool = False
+    from_model: bool = False
 
     def to_json(self) -> dict[str, JSON]:
         return asdict(self)
