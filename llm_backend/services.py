@@ -23,8 +23,10 @@ from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.backend import Asker, Backend, Pools, Projects, Watch
 from llm_backend.backend.pushing import Pushing, Targets
 from llm_backend.core.chat import LLM
+from llm_backend.core.labeling import parse
 from llm_backend.core.overrides import ProviderOverride
-from llm_backend.core.prompts import Texts
+from llm_backend.core.predictor import Parameters, Plan, make_plan
+from llm_backend.core.prompts import Template, Texts
 from llm_backend.core.run import UNFINISHED
 from llm_backend.errors import RequestError, SettingsError
 from llm_backend.settings import Settings
@@ -319,6 +321,17 @@ def texts() -> Texts:
     folder = resources.files("llm_backend.prompts")
     names = ("form", "answer", "instruction", "schema", "repair")
     return Texts(**{name: (folder / f"{name}.txt").read_text(encoding="utf-8") for name in names})
+
+
+def plan_to_read(label_config: str, prompt_prefix: str) -> Plan:
+    """A plan by which answers are read that were given before, geometry among them; nothing is asked by it.
+
+    Raises:
+        LabelingError: The labeling config cannot work.
+    """
+    settings = Settings()
+    template = Template(settings.use_internal_prompt_template, settings.prompt_template)
+    return make_plan(parse(label_config, prompt_prefix), texts(), template, Parameters(fill_geometry=True))
 
 
 def criteria() -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 
 from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.store import Store
+from llm_backend.backend.agreeing import Agreeing
 from llm_backend.backend.batch import Batch
 from llm_backend.backend.blind import KeptAnswers
 from llm_backend.backend.datasets import Datasets
@@ -61,6 +62,7 @@ class Backend:
         self.judging = Judging(store, self.datasets)
         self.known = KnownProjects(store, self.learning, settings.default_prompt, self._versions)
         self.kept = KeptAnswers(store, settings.blind_share)
+        self.agreeing = Agreeing(store, self.known, settings.blind_share)
         self._lock = threading.Lock()
 
     def setup(self, request: SetupRequest) -> str:

@@ -13,7 +13,6 @@ from llm_backend.cli.kept import with_kept
 from llm_backend.cli.options import takes_settings
 from llm_backend.cli.projects import Project
 from llm_backend.cli.wording import plain
-from llm_backend.core.labeling import parse
 from llm_backend.core.wire import TaskId
 from llm_backend.errors import RequestError
 from llm_backend.interchange.exports import ExportedTask, read_export
@@ -22,7 +21,6 @@ from llm_backend.settings import Settings
 
 if TYPE_CHECKING:
     from llm_backend.agreement.report import Report
-    from llm_backend.core.predictor import Plan
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
@@ -71,6 +69,7 @@ def evaluate(
     """
     from llm_backend.agreement.pairs import gather  # its libraries are an extra, and slow to load: only now
     from llm_backend.agreement.report import make_report
+    from llm_backend.services import plan_to_read
 
     if export is None and project is None:
         raise click.UsageError("Say what to measure: EXPORT.json, or --project.")
@@ -78,7 +77,8 @@ def evaluate(
         raise click.UsageError("Say how the export was labelled: --config CONFIG.xml, or --project.")
     address = settings.label_studio_url
     with Project(settings, project) as host:
-        plan = _plan(settings, config.read_text(encoding="utf-8-sig") if config else host.label_config())
+        xml = config.read_text(encoding="utf-8-sig") if config else host.label_config()
+        plan = plan_to_read(xml, settings.prompt_prefix)
         tasks = _usable(read_export(export, lambda: plan.config) if export else host.tasks())
         blind: set[TaskId] = set()
         if server:
@@ -88,16 +88,6 @@ def evaluate(
     report = make_report(found, str(export.name) if export else f"project {project} of {address}", address)
     _write(report, json_file, html_file, calibration)
     _say(report)
-
-
-def _plan(settings: Settings, xml: str) -> "Plan":
-    from llm_backend.core.predictor import Parameters, make_plan
-    from llm_backend.core.prompts import Template
-    from llm_backend.services import texts
-
-    config = parse(xml, settings.prompt_prefix)
-    template = Template(settings.use_internal_prompt_template, settings.prompt_template)
-    return make_plan(config, texts(), template, Parameters(fill_geometry=True))
 
 
 def _usable(entries: Iterable[ExportedTask | Fault]) -> Iterator[ExportedTask]:

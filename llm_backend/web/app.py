@@ -11,6 +11,7 @@ from llm_backend.errors import BackendError, BodyTooLarge, NotAllowed, RequestEr
 from llm_backend.metrics import Metrics
 from llm_backend.services import Services
 from llm_backend.settings import Settings
+from llm_backend.web.agreement import agreement_page
 from llm_backend.web.bodies import read_body, read_tasks
 from llm_backend.web.counting import Counted, metering
 from llm_backend.web.origins import refuse_strangers
@@ -39,7 +40,8 @@ def create_app(services: Services, metrics: Metrics | None = None) -> Flask:
     _guard(app, settings)
     refuse_strangers(app)
     _explain(app, settings)
-    for doors in (steering(services), uploading(services), status_page(services), metering(services, metrics)):
+    pages = (status_page(services), agreement_page(services))
+    for doors in (steering(services), uploading(services), *pages, metering(services, metrics)):
         app.register_blueprint(doors)
 
     @app.get("/health")

@@ -39,7 +39,7 @@ def status_page(services: Services) -> Blueprint:
 
     @doors.get("/")
     def front() -> Any:
-        if not _wants_page():
+        if not wants_page():
             response = jsonify(status="UP", model=services.backend.versions()[-1])
             response.vary.add("Accept")
             return response
@@ -58,7 +58,7 @@ def status_page(services: Services) -> Blueprint:
     return doors
 
 
-def _wants_page() -> bool:
+def wants_page() -> bool:
     """Whether it is a browser that asks: it prefers HTML, while `*/*` says no such thing."""
     accepted = request.accept_mimetypes
     return accepted["text/html"] > accepted["application/json"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -328,3 +329,34 @@ def test_what_was_learned_is_shown_and_published(browser: Browser, tmp_path: Pat
             assert served.get("projects")["projects"][0]["version"] != before
             expect(card.locator("[data-is=ids]")).not_to_contain_text(before)
     assert noise.errors == []
+
+
+def test_agreement_is_opened_from_the_page_behind_secret_and_credentials(browser: Browser, tmp_path: Path) -> None:
+    project = {"id": 1, "created_at": "2026-11-20T23:32:30Z", "label_config": CONFIG}
+    told = {"BASIC_AUTH_USER": "ann", "BASIC_AUTH_PASS": "pass", "URL_SECRET": "open-sesame", "BATCH_DEADLINE": "20"}
+    credentials = {"username": "ann", "password": "pass"}
+    with StubModel(answers) as model, backend(model, tmp_path, prefix="/llm/open-sesame", **told) as served:
+        served.setup()
+        served.batch(*(f"text {number}" for number in range(1, 31)))
+        with window(browser, served.url, http_credentials=credentials) as (page, noise):
+            link = page.locator("#projects").get_by_role("link", name="Agreement")
+            expect(link).to_be_hidden()
+            for ident in range(1, 31):
+                label = "Positive" if ident % 3 else "Negative"
+                made = {"id": ident, "result": [chosen(label)], "completed_by": 1 + ident % 2}
+                event = {"action": "ANNOTATION_CREATED", "annotation": made, "task": task(ident, f"text {ident}")}
+                served.post("webhook", {**event, "project": project})
+            link.click()
+            expect(page.locator("h1")).to_have_text("How well people and the model agree")
+            expect(page.locator("header p")).to_contain_text("Project 1")
+            expect(page.locator("h2").first).to_have_text("response")
+            card = page.locator("article", has_text="labels")
+            expect(card).to_contain_text("accuracy")
+            there = card.get_by_role("link").first
+            expect(there).to_have_attribute("href", re.compile("^http://localhost:8080/projects/1/data[?]task="))
+            assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+            if folder := os.environ.get("SCREENSHOTS"):
+                page.screenshot(path=f"{folder}/agreement.png", full_page=True)
+            page.go_back()
+            expect(page.locator("#pulse")).to_have_text("live")
+            assert noise.errors == []

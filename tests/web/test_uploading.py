@@ -270,3 +270,14 @@ def test_workers_judge_an_uploaded_dataset_by_peoples_labels(redis_url: str, tmp
                 request.json["messages"][-1]["content"]: len(request.json["messages"]) for request in model.asked
             }
             assert lengths == {"Is no polite?": 4, "Is kind polite?": 2}
+
+
+def test_people_and_the_judge_of_a_dataset_are_compared(tmp_path: Path) -> None:
+    with serving(ScriptedLLM(polite), tmp_path) as host:
+        told = upload(host, "reply,label\nplease,1\nno,1\nplease do,\n")
+        wait(host, label(host, told["id"], **POLITE))
+        report = host.http.get(f"/projects/{told['project']}/agreement").get_json()
+    (found,) = [one for one in report["comparisons"] if one["control"] == "label"]
+    assert (found["all"]["tasks"], found["all"]["accuracy"]["value"]) == (2, 0.5)
+    assert [(one["people"], one["model"], one["link"]) for one in found["disagreements"]] == [("1", "0", "")]
+    assert told["id"] in report["source"]

@@ -64,7 +64,8 @@ function keep(list, items, key, make, update) {
 }
 
 function projectName(key) {
-  return `Project ${key.split(".")[0] || key}`;
+  const [first, rest] = key.split(".");
+  return first === "dataset" ? `Dataset ${rest}` : `Project ${first || key}`;
 }
 
 function moment(iso) {
@@ -172,6 +173,9 @@ function makeProject(project) {
   act(card, "forget", () => confirmed(`Forget ${named}?`,
     `Its prompt, token, parameters, corrections, kept answers and runs are removed for good (${project.key}).`, "Forget the project"),
     () => ask("DELETE", path), `Forget ${named}`);
+  const agreement = part(card, "agreement");
+  agreement.href = address(`${path}/agreement`).pathname;
+  agreement.setAttribute("aria-label", `Agreement of people and the model in ${named}`);
   return card;
 }
 
@@ -196,6 +200,7 @@ function updateProject(card, project) {
   const learned = part(card, "learned");
   learned.hidden = !project.learned.count;
   set(learned, lore(project.learned));
+  part(card, "agreement").hidden = !project.learned.count;
   card.querySelector("[data-do=publish]").hidden = !project.learned.since;
   const ids = [project.hostname, `key ${project.key}`, project.version && `version ${project.version}`, moment(project.updated)];
   set(part(card, "ids"), ids.filter(Boolean).join(" · "));

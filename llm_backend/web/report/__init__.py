@@ -24,17 +24,24 @@ def page(report: Mapping[str, Any]) -> str:
     Args:
         report: As `agreement.report.Report.to_json` tells it.
     """
+    comparisons = [{**one, "rows": list(_rows(one)), "matrix": _matrix(one)} for one in report["comparisons"]]
+    title = f"Agreement: {report['source']}"
+    return _rendered("report.html", title, report=report, comparisons=comparisons, most_rows=_MOST_ROWS)
+
+
+def sentence_page(sentence: str) -> str:
+    """The page in the place of a report that there cannot be."""
+    return _rendered("sentence.html", "Agreement", sentence=sentence)
+
+
+def _rendered(name: str, title: str, **told: Any) -> str:
     folder = resources.files(__package__)
-    styles = resources.files("llm_backend.web") / "page" / "status.css"
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    loader = jinja2.FunctionLoader(lambda file: (folder / file).read_text(encoding="utf-8"))
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters.update(figure=_figure, chance=_chance)
-    template = environment.from_string((folder / "report.html").read_text(encoding="utf-8"))
-    return template.render(
-        report=report,
-        comparisons=[{**one, "rows": list(_rows(one)), "matrix": _matrix(one)} for one in report["comparisons"]],
-        most_rows=_MOST_ROWS,
-        styles=styles.read_text(encoding="utf-8") + (folder / "report.css").read_text(encoding="utf-8"),
-    )
+    styles = resources.files("llm_backend.web") / "page" / "status.css"
+    looks = styles.read_text(encoding="utf-8") + (folder / "report.css").read_text(encoding="utf-8")
+    return environment.get_template(name).render(title=title, styles=looks, **told)
 
 
 def _rows(comparison: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
