@@ -7,11 +7,17 @@ from statistics import median, median_low
 from typing import Final
 
 from llm_backend.agreement.labels import Cell, LabelFigures, accuracy, alpha, by_label, confusion, kappa
+from llm_backend.agreement.matching import Places, places
+from llm_backend.agreement.matching import by_label as by_label_of_places
+from llm_backend.agreement.matching import confusion as confusion_of_places
 from llm_backend.agreement.numbers import Errors, errors
-from llm_backend.agreement.pairs import Judgement, Kind, Pair, Value
-from llm_backend.agreement.resampling import Estimate
-from llm_backend.agreement.spans import Match, by_overlap, exactly, overlap
+from llm_backend.agreement.pairs import Judgement, Pair
+from llm_backend.agreement.reading import MARKED, Kind, Value
+from llm_backend.agreement.resampling import Estimate, Groups, Match
+from llm_backend.agreement.spans import by_overlap, exactly, overlap, spans_of
 
+GRADED: Final = MARKED | frozenset[Kind](("links",))
+"""Kinds of which a task may be right in part."""
 UNDECIDED: Final[Value] = object()
 """What people answered to a task, where they are of several minds."""
 
@@ -34,14 +40,21 @@ class Texts:
 class Figures:
     """How well people and the model agree; what does not apply to the kind of control is None or empty.
 
+    Of answers to regions or items there are several in a task, which are not independent: their intervals are drawn
+    from tasks.
+
     Attributes:
-        tasks: Those that are compared.
+        tasks: Those that are compared; of answers to regions or items, how many of these.
         undecided: Tasks on which as many people say one thing as another; they are not compared.
         empty: Numbers that one side left empty; they are not compared.
         accuracy: The share of tasks on which the model says what people say (Wilson's interval).
         kappa: Cohen's, between people's word and the model's; for stars with quadratic weights.
         alpha: Krippendorff's, the model being one more judge beside each person; for stars on the interval scale.
         people_alpha: The same among people alone, where tasks have several.
+        labels, confusion: Of places, those of the regions; a place that only one side marked has no label on the other.
+        overlap: Of pieces of texts and stretches of time: by what both marked with the same label.
+        exact: The same by stretches, or links, that are the same in every respect.
+        places: Regions matched one to one, by place and labels.
     """
 
     tasks: int
@@ -57,6 +70,7 @@ class Figures:
     overlap: Match | None = None
     exact: Match | None = None
     texts: Texts | None = None
+    places: Places | None = None
 
 
 def figures(kind: Kind, pairs: Sequence[Pair]) -> Figures:
@@ -65,11 +79,12 @@ def figures(kind: Kind, pairs: Sequence[Pair]) -> Figures:
         told = [one for pair in pairs for one in pair.people]
         untouched, edited = sum(one.accepted for one in told), sum(one.edited for one in told)
         return Figures(len(pairs), texts=Texts(untouched, edited, len(told) - untouched - edited))
-    if kind == "spans":
+    if kind in MARKED:
+        return _marks(kind, pairs)
+    if kind == "links":
         people = [[one.value for one in _deciding(pair.people)] for pair in pairs]
-        model = [pair.model for pair in pairs]
-        right = accuracy([True] * len(pairs), [quality(kind, pair) == 1 for pair in pairs])
-        return Figures(len(pairs), accuracy=right, overlap=by_overlap(people, model), exact=exactly(people, model))
+        linked = exactly(people, [pair.model for pair in pairs])
+        return Figures(len(pairs), accuracy=_right(kind, pairs), exact=linked)
     return _numbers(pairs) if kind == "number" else _labels(kind, pairs)
 
 
@@ -86,14 +101,15 @@ def reference(kind: Kind, people: Sequence[Judgement]) -> Value:
 
 
 def quality(kind: Kind, pair: Pair) -> float | None:
-    """How good the model's answer to one task is: 1 or 0, the overlap of stretches, the absolute error of a number.
+    """How good the model's answer to one task is: 1 or 0, or the absolute error of a number.
 
-    None where that cannot be said.
+    Of pieces of texts, the F1 of the characters; of other places and of links, the F1 of those that are matched; on
+    average over people. None where that cannot be said.
     """
     if kind == "text":
         return None
-    if kind == "spans":
-        told = [overlap(one.value, pair.model) for one in _deciding(pair.people)]
+    if kind in GRADED:
+        told = [_f1(kind, one, pair.model) for one in _deciding(pair.people)]
         return sum(told) / len(told)
     said = reference(kind, pair.people)
     if said is UNDECIDED:
@@ -109,6 +125,42 @@ def right(kind: Kind, pair: Pair) -> bool | None:
     return None if found is None else found == (0.0 if kind == "number" else 1.0)
 
 
+def _f1(kind: Kind, one: Judgement, model: Value) -> float:
+    if kind == "spans":
+        return overlap(spans_of(one.value), spans_of(model))
+    if kind == "links":
+        held = len(one.value) + len(model)
+        return 2 * len({*one.value} & {*model}) / held if held else 1.0
+    return one.matching.quality if one.matching else 0.0
+
+
+def _right(kind: Kind, pairs: Sequence[Pair]) -> Estimate:
+    """The share of tasks that are all right."""
+    return accuracy([True] * len(pairs), [bool(right(kind, pair)) for pair in pairs])
+
+
+def _marks(kind: Kind, pairs: Sequence[Pair]) -> Figures:
+    told = [_deciding(pair.people) for pair in pairs]
+    held = [[one.matching for one in people if one.matching] for people in told]
+    lines = kind in ("spans", "segments")
+    people = [[spans_of(one.value) for one in judges] for judges in told] if lines else []
+    model = [spans_of(pair.model) for pair in pairs] if lines else []
+    return Figures(
+        len(pairs),
+        accuracy=_right(kind, pairs),
+        overlap=by_overlap(people, model) if lines else None,
+        exact=exactly(people, model) if lines else None,
+        labels=by_label_of_places(held),
+        confusion=confusion_of_places(held),
+        places=places(held, points=kind == "points"),
+    )
+
+
+def _groups(pairs: Sequence[Pair]) -> Groups:
+    """The task of each answer, where a task has several."""
+    return [pair.task for pair in pairs] if any(pair.part for pair in pairs) else None
+
+
 def _deciding(people: Sequence[Judgement]) -> Sequence[Judgement]:
     return [one for one in people if one.deciding] or people
 
@@ -119,33 +171,41 @@ def _labels(kind: Kind, pairs: Sequence[Pair]) -> Figures:
     people = [_filled(said) for _, said in settled]
     model = [_filled(pair.model) for pair, _ in settled]
     undecided = len(told) - len(settled)
+    groups = _groups([pair for pair, _ in settled])
     if kind == "exact":
-        return Figures(len(settled), undecided, accuracy=accuracy(people, model))
+        return Figures(len(settled), undecided, accuracy=accuracy(people, model, groups))
     stars = kind == "stars"
     given = [(pair, said) for pair, said in settled if not stars or None not in (pair.model, said)]
+    ours, theirs = [_filled(pair.model) for pair, _ in given], [_filled(said) for _, said in given]
+    apart = _groups([pair for pair, _ in given])
     units = [[_filled(one.value) for one in pair.people if not stars or one.value] for pair in pairs]
     others = [[_filled(pair.model)] if not stars or pair.model else [] for pair in pairs]
+    every = _groups(pairs)
     several = any(len(unit) > 1 for unit in units)
     return Figures(
         tasks=len(settled),
         undecided=undecided,
         empty=len(settled) - len(given),
-        accuracy=accuracy(people, model),
-        kappa=kappa([_filled(said) for _, said in given], [_filled(pair.model) for pair, _ in given], weighted=stars),
-        alpha=alpha([[*unit, *other] for unit, other in zip(units, others, strict=True)], interval=stars),
-        people_alpha=alpha(units, interval=stars) if several else None,
+        accuracy=accuracy(people, model, groups),
+        kappa=kappa(theirs, ours, weighted=stars, groups=apart),
+        alpha=alpha([[*unit, *other] for unit, other in zip(units, others, strict=True)], stars, groups=every),
+        people_alpha=alpha(units, stars, groups=every) if several else None,
         labels=by_label(people, model),
         confusion=confusion(people, model),
-        error=errors([said[0] for _, said in given], [pair.model[0] for pair, _ in given]) if stars else None,
+        error=errors([said[0] for said in theirs], [said[0] for said in ours], apart) if stars else None,
     )
 
 
 def _numbers(pairs: Sequence[Pair]) -> Figures:
-    told = [(reference("number", pair.people), pair.model) for pair in pairs]
-    given = [(said, model) for said, model in told if said is not None and model is not None]
-    people, model = [said for said, _ in given], [value for _, value in given]
+    told = [(pair, reference("number", pair.people)) for pair in pairs]
+    given = [(pair, said) for pair, said in told if said is not None and pair.model is not None]
+    people, model = [said for _, said in given], [pair.model for pair, _ in given]
+    groups = _groups([pair for pair, _ in given])
     return Figures(
-        len(given), empty=len(told) - len(given), accuracy=accuracy(people, model), error=errors(people, model)
+        len(given),
+        empty=len(told) - len(given),
+        accuracy=accuracy(people, model, groups),
+        error=errors(people, model, groups),
     )
 
 

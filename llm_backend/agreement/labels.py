@@ -9,13 +9,15 @@ import warnings
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import krippendorff
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from llm_backend.agreement.resampling import Estimate, Numbers, estimate, ratio, share
+from llm_backend.agreement.resampling import Estimate, Groups, Numbers, estimate, ratio, share_in
 
 Label = str | int | None
 """None stands for an answer left empty."""
@@ -52,12 +54,12 @@ class Cell:
     count: int
 
 
-def accuracy(people: Sequence[Hashable], model: Sequence[Hashable]) -> Estimate:
+def accuracy(people: Sequence[Hashable], model: Sequence[Hashable], groups: Groups = None) -> Estimate:
     """The share of tasks on which both say the same."""
-    return share(sum(one == other for one, other in zip(people, model, strict=True)), len(people))
+    return share_in([one == other for one, other in zip(people, model, strict=True)], groups)
 
 
-def kappa(people: Sequence[Labels], model: Sequence[Labels], weighted: bool = False) -> Estimate:
+def kappa(people: Sequence[Labels], model: Sequence[Labels], weighted: bool = False, groups: Groups = None) -> Estimate:
     """Cohen's kappa; undefined where both give one and the same label throughout.
 
     Args:
@@ -73,15 +75,20 @@ def kappa(people: Sequence[Labels], model: Sequence[Labels], weighted: bool = Fa
     if weighted:
         stars = [np.array([float(str(label[0])) for label in side]) for side in (people, model)]
         value = _kappa([int(one) for one in stars[0]], [int(one) for one in stars[1]], weighted=True)
-        return estimate(_distances(*stars), _weighted_kappa, value)
-    cells, counts = np.unique(np.stack([first, second], axis=1), axis=0, return_counts=True)
+        return estimate(_distances(*stars), _weighted_kappa, value, groups=groups)
+    cells, counts = _like(np.stack([first, second], axis=1), groups)
     one_hot = np.eye(len(codes))
     agreed = (cells[:, 0] == cells[:, 1]).astype(float)
     rows = np.column_stack([agreed, one_hot[cells[:, 0]], one_hot[cells[:, 1]]])
-    return estimate(rows, _nominal_kappa, _kappa(first.tolist(), second.tolist()), counts.astype(float))
+    return estimate(rows, _nominal_kappa, _kappa(first.tolist(), second.tolist()), counts, groups)
 
 
-def alpha(units: Sequence[Sequence[Labels]], interval: bool = False, library: int = _LIBRARY_CELLS) -> Estimate:
+def alpha(
+    units: Sequence[Sequence[Labels]],
+    interval: bool = False,
+    library: int = _LIBRARY_CELLS,
+    groups: Groups = None,
+) -> Estimate:
     """Krippendorff's alpha; undefined where nobody differs because everybody gave the same label throughout.
 
     Args:
@@ -105,10 +112,12 @@ def alpha(units: Sequence[Sequence[Labels]], interval: bool = False, library: in
     value = None
     if table.size * len(domain) <= library:
         value = _alpha(table, scale)
-    patterns, counts = np.unique(table, axis=0, return_counts=True)
+    patterns, counts = _like(table, groups)
+    if groups is not None:
+        groups = [group for group, unit in zip(groups, units, strict=True) if len(unit) > 1]
     disagreed = _disagreements(patterns, scale)
     rows = np.column_stack([disagreed, patterns])
-    return estimate(rows, lambda sums: _alpha_of_sums(sums, scale), value, counts.astype(float))
+    return estimate(rows, lambda sums: _alpha_of_sums(sums, scale), value, counts, groups)
 
 
 def by_label(people: Sequence[Labels], model: Sequence[Labels]) -> tuple[LabelFigures, ...]:
@@ -142,6 +151,14 @@ def confusion(people: Sequence[Labels], model: Sequence[Labels]) -> tuple[Cell, 
         return ()
     counted = Counter((one[0], other[0]) for one, other in zip(people, model, strict=True))
     return tuple(Cell(one, other, count) for (one, other), count in counted.most_common())
+
+
+def _like(rows: NDArray[Any], groups: Groups) -> tuple[NDArray[Any], Numbers | None]:
+    """The rows, each once with how often it occurs; those that belong to groups as they are."""
+    if groups is not None:
+        return rows, None
+    found, counts = np.unique(rows, axis=0, return_counts=True)
+    return found, counts.astype(float)
 
 
 def _kappa(people: Sequence[int], model: Sequence[int], weighted: bool = False) -> float | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llm_backend.agreement.resampling import Estimate, mean
+from llm_backend.agreement.resampling import Estimate, Groups, mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Errors:
     signed: Estimate
 
 
-def errors(people: Sequence[float], model: Sequence[float]) -> Errors:
+def errors(people: Sequence[float], model: Sequence[float], groups: Groups = None) -> Errors:
     """Compare numbers, pair by pair."""
     apart = np.array(model, dtype=float) - np.array(people, dtype=float)
-    return Errors(mean(np.abs(apart)), mean(apart))
+    return Errors(mean(np.abs(apart), groups), mean(apart, groups))

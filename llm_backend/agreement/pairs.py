@@ -1,35 +1,24 @@
-"""What did people say of each task, and what the model? In a form in which the two can be compared, control by control.
+"""What did people say of each task, and what the model? Side by side, control by control and version by version."""
 
-Both sides go through the control's `encode`, so that aliases, orders and spellings make no difference; stretches go by
-their places, for an answer tells them by their words.
-"""
-
-import json
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from llm_backend.agreement.spans import spans_of
-from llm_backend.core.controls.base import Control
-from llm_backend.core.controls.number import Number
-from llm_backend.core.controls.options import Chooser
+from llm_backend.agreement.matching import Matching
+from llm_backend.agreement.parts import Row, Sides
+from llm_backend.agreement.reading import Kind, Reading, Value
 from llm_backend.core.controls.pairwise import Pairwise
-from llm_backend.core.controls.rating import Rating
-from llm_backend.core.controls.regions import RegionMaker
-from llm_backend.core.corrections import answers_of
+from llm_backend.core.controls.per_item import PerItem
 from llm_backend.core.inputs import Inputs, read
-from llm_backend.core.notices import without_notices
 from llm_backend.core.predictor import Plan
 from llm_backend.core.scores import joint
-from llm_backend.core.wire import JSON, Annotation, Prediction, Region, TaskId
+from llm_backend.core.wire import Annotation, Prediction, TaskId
 from llm_backend.errors import InputError, RequestError
 from llm_backend.interchange.exports import ExportedTask
 
-Kind = Literal["labels", "stars", "number", "spans", "text", "exact"]
-"""How a control is measured: label by label, as stars, by error, by overlap, not at all (text), or as same or not."""
-Value = JSON
-"""An answer as it is compared: a tuple of labels, a number, a tuple of spans, the words of a text; None if empty."""
+Unit = Literal["task", "region", "item"]
+"""What is compared: the answers to a whole task, or to each region or item of it."""
 UNNAMED = "(no version)"
 
 
@@ -44,6 +33,7 @@ class Judgement:
         edited: It was made from the model's answer, and changed.
         blind: This person was not shown the model's answer: it was kept back, or made only afterwards.
         deciding: Marked as the one to go by (ground truth).
+        matching: For places, which of this person's are the model's.
     """
 
     by: str
@@ -52,25 +42,31 @@ class Judgement:
     edited: bool = False
     blind: bool = False
     deciding: bool = False
+    matching: Matching | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What people and one version of the model answered to one control of one task."""
+    """What people and one version of the model answered to one control of one task, or of a part of it.
 
-    task: TaskId | None
+    Attributes:
+        part: Which region or item of the task; "" for all of it.
+    """
+
+    task: TaskId
     control: str
     version: str
     model: Value
     people: tuple[Judgement, ...]
     project: int | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """How sure a version was of a whole task: what the parts of its answer say, else the prediction's own score."""
 
-    task: TaskId | None
+    task: TaskId
     version: str
     score: float
 
@@ -90,6 +86,9 @@ class Material:
 
     Attributes:
         kinds: How each control is measured, by its name.
+        units: What of them is compared, where it is not the whole task.
+        unmatched: For what hangs on regions, by control and version: the regions that only people, and that only the
+            model marked, on which nothing is compared.
         unmeasured: Why others are not, as sentences.
         outside: Answers that the labeling config does not offer (any more), by control.
         versions: When each version answered last, by its name.
@@ -97,10 +96,12 @@ class Material:
     """
 
     kinds: dict[str, Kind] = field(default_factory=dict)
+    units: dict[str, Unit] = field(default_factory=dict)
+    unmatched: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     unmeasured: dict[str, str] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
     scored: list[Scored] = field(default_factory=list)
-    shown: dict[tuple[TaskId | None, str], Shown] = field(default_factory=dict)
+    shown: dict[tuple[TaskId, str], Shown] = field(default_factory=dict)
     outside: Counter[str] = field(default_factory=Counter)
     versions: dict[str, float] = field(default_factory=dict)
     people: set[str] = field(default_factory=set)
@@ -127,24 +128,6 @@ def gather(plan: Plan, tasks: Iterable[ExportedTask], blind: Container[TaskId] =
         _take(found, plan, task, blind=task.id is not None and task.id in blind)
     _refuse_nothing(found, bare)
     return found
-
-
-def kind_of(control: Control) -> Kind | None:
-    """How a control is measured; None for shapes in pictures, which nothing here measures."""
-    if control.textual:
-        return "text"
-    if isinstance(control, Rating):
-        return "stars"
-    if isinstance(control, Number):
-        return "number"
-    if isinstance(control, RegionMaker):
-        return None if control.place.drawn and not _is_line(control) else "spans"
-    return "labels" if isinstance(control, Chooser | Pairwise) else "exact"
-
-
-def _is_line(control: RegionMaker) -> bool:
-    """Whether regions lie along a line, such as time."""
-    return set(control.place.schema) <= {"start", "end"}
 
 
 def _refuse_nothing(found: Material, bare: int) -> None:
@@ -187,109 +170,74 @@ def _take(found: Material, plan: Plan, task: ExportedTask, *, blind: bool) -> No
     except InputError:
         found.unread += 1
         return
-    reading = _Reading(found, of_task, inputs)
-    people = [(one, reading.values(one.result)) for one in made]
-    for version, prediction in latest.items():
-        _pair(found, task, version, prediction, people, reading.values(prediction.result), blind=blind)
+    name = f"line {task.line}" if task.id is None else task.id
+    used = {region.from_name for one in made for region in one.result}
+    found.unmeasured |= {
+        other.output.name: f"{other.reason} It is not compared."
+        for other in of_task.unfillable
+        if other.output.name in used
+    }
     for control in of_task.controls:
+        found.units |= {control.name: "item"} if isinstance(control, PerItem) else {}
+        found.units |= dict.fromkeys((hung.name for hung in control.hanging), "region")
         if isinstance(control, Pairwise):
-            found.shown[(task.id, control.name)] = _shown(control, inputs)
+            found.shown[(name, control.name)] = _shown(control, inputs)
+    reading = Reading(of_task, inputs, found.kinds, found.outside)
+    people = [reading.said(one.result) for one in made]
+    for version, prediction in latest.items():
+        sides = Sides(of_task, found.kinds, reading.said(prediction.result), people)
+        pairing = _Pairing(name, version, prediction, made, task.project, blind)
+        _compare(found, sides, pairing)
 
 
-def _pair(
-    found: Material,
-    task: ExportedTask,
-    version: str,
-    prediction: Prediction,
-    people: Sequence[tuple[Annotation, Mapping[str, Value]]],
-    model: Mapping[str, Value],
-    *,
-    blind: bool,
-) -> None:
-    score = joint(prediction.result)
-    score = prediction.score if score is None else score
+def _compare(found: Material, sides: Sides, pairing: "_Pairing") -> None:
+    """Lay one version's answers to a task beside people's."""
+    found.pairs += filter(None, map(pairing, sides.rows()))
+    for control, people, model in sides.unmatched():
+        before = found.unmatched.get((control, pairing.version), (0, 0))
+        found.unmatched[control, pairing.version] = before[0] + people, before[1] + model
+    score = joint(pairing.prediction.result)
+    score = pairing.prediction.score if score is None else score
     if score is not None and 0 <= score <= 1:
-        found.scored.append(Scored(task.id, version, score))
-    for name, value in model.items():
-        judges = ((one, answers[name]) for one, answers in people if name in answers)
-        told = tuple(_judgement(one, said, prediction, value, blind=blind) for one, said in judges)
-        told = tuple(one for one in told if not (_is_empty(one.value) and _is_empty(value) and one.value is None))
-        if told:
-            found.pairs.append(Pair(task.id, name, version, value, told, task.project))
+        found.scored.append(Scored(pairing.task, pairing.version, score))
 
 
-def _judgement(annotation: Annotation, value: Value, prediction: Prediction, model: Value, *, blind: bool) -> Judgement:
-    """What a person answered, in the light of whether they had this very prediction before them."""
-    from_this = annotation.from_model and annotation.parent_prediction in (None, prediction.id)
-    before = 0 < annotation.created < prediction.created
-    return Judgement(
-        annotation.by,
-        value,
-        accepted=from_this and value == model,
-        edited=from_this and value != model,
-        blind=(blind or before) and not annotation.from_model,
-        deciding=annotation.ground_truth,
-    )
+@dataclass(frozen=True, slots=True)
+class _Pairing:
+    """Makes pairs of one task and version."""
 
+    task: TaskId
+    version: str
+    prediction: Prediction
+    made: Sequence[Annotation]
+    project: int | None
+    blind: bool
 
-class _Reading:
-    """Reads one task's results."""
+    def __call__(self, row: Row) -> Pair | None:
+        """A row as a pair; None where nobody said anything, nor did the model."""
+        matchings = row.matchings or {}
+        told = tuple(
+            self._judgement(self.made[at], value, row.model, matchings.get(at))
+            for at, value in row.people.items()
+            if not (_is_empty(row.model) and (value is None or (row.part and _is_empty(value))))
+        )
+        if not told:
+            return None
+        return Pair(self.task, row.control, self.version, row.model, told, self.project, row.part)
 
-    def __init__(self, found: Material, plan: Plan, inputs: Inputs) -> None:
-        self._found = found
-        self._plan = plan
-        self._inputs = inputs
-
-    def values(self, result: Sequence[Region]) -> dict[str, Value]:
-        """What a result says, by control; a control whose answer is not on offer is missing, and counted."""
-        answers = answers_of(self._plan, self._inputs, result)
-        regions = without_notices(result)
-        values: dict[str, Value] = {}
-        for control in self._plan.controls:
-            kind = kind_of(control)
-            if kind is None:
-                words = "marks places in pictures, which are not compared"
-                self._found.unmeasured[control.name] = f'{control.output.tag} "{control.name}" {words}.'
-                continue
-            self._found.kinds[control.name] = kind
-            own = control.own(regions)
-            if _outside(control, own, answers.get(control.name), self._inputs):
-                self._found.outside[control.name] += 1
-            else:
-                values[control.name] = _value(kind, control, answers.get(control.name), own, self._inputs)
-        return values
-
-
-def _value(kind: Kind, control: Control, answer: JSON, own: Sequence[Region], inputs: Inputs) -> Value:
-    if kind == "spans":
-        return spans_of(own, inputs)
-    if kind == "labels":
-        if isinstance(control, Chooser) and control.multiple:
-            return tuple(sorted(answer or ()))
-        return None if answer is None else (answer,)
-    if kind == "stars":
-        return None if answer is None else (answer,)
-    if kind == "text":
-        return None if answer is None else tuple([answer] if isinstance(answer, str) else answer)
-    if kind == "exact":
-        return None if answer is None else (json.dumps(answer, sort_keys=True, ensure_ascii=False),)
-    return answer
-
-
-def _outside(control: Control, own: Sequence[Region], answer: JSON, inputs: Inputs) -> bool:
-    """Whether regions say something that the control does not offer."""
-    if not isinstance(control, Chooser):
-        return bool(own) and answer is None and not control.textual
-    try:
-        options = control.options(inputs)
-    except InputError:
-        return bool(own)
-    held = (entry for region in own for entry in _entries(region.value.get(control.output.type)))
-    return any(options.name_of(entry) is None for entry in held)
-
-
-def _entries(held: JSON) -> list[JSON]:
-    return held if isinstance(held, list) else [held]
+    def _judgement(self, annotation: Annotation, value: Value, model: Value, matching: Matching | None) -> Judgement:
+        """What a person answered, in the light of whether they had this very prediction before them."""
+        from_this = annotation.from_model and annotation.parent_prediction in (None, self.prediction.id)
+        before = 0 < annotation.created < self.prediction.created
+        return Judgement(
+            annotation.by,
+            value,
+            accepted=from_this and value == model,
+            edited=from_this and value != model,
+            blind=(self.blind or before) and not annotation.from_model,
+            deciding=annotation.ground_truth,
+            matching=matching,
+        )
 
 
 def _is_empty(value: Value) -> bool:

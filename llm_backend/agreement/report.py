@@ -8,10 +8,10 @@ import numpy as np
 
 from llm_backend.agreement.biases import Judged, Lean, against_people, by_length, by_swapping, mid_p, swapped
 from llm_backend.agreement.calibration import Case, Certainty, certainty
-from llm_backend.agreement.figures import Figures, figures, quality, reference, right
-from llm_backend.agreement.pairs import Kind, Material, Pair, Value, kept
+from llm_backend.agreement.figures import GRADED, Figures, figures, quality, reference, right
+from llm_backend.agreement.pairs import Material, Pair, Unit, kept
+from llm_backend.agreement.reading import Kind, Link, Value
 from llm_backend.agreement.resampling import Estimate, mean
-from llm_backend.agreement.spans import Span
 from llm_backend.core.wire import JSON, TaskId
 
 MOST_TOLD = 500
@@ -26,14 +26,28 @@ class Disagreement:
 
     Attributes:
         link: Where it is opened in Label Studio; "" where its address is not known.
-        quality: 0 where they simply differ, the overlap of stretches, the absolute error of a number.
+        quality: 0 where they simply differ, the absolute error of a number; of places and links, how far they agree.
+        part: Which region or item of the task; "" for all of it.
     """
 
-    task: TaskId | None
+    task: TaskId
     link: str
     people: str
     model: str
     quality: float
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """Regions that only one side marked, on which what hangs on them is not compared.
+
+    Attributes:
+        people, model: Marked by people, or by the model, only; the model's are held against each person's.
+    """
+
+    people: int
+    model: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,8 @@ class Comparison:
             afterwards; the fair measure, where there is enough of it.
         shown: Over all else.
         differing: How many tasks people and the model differ on; `disagreements` are the first of them.
+        unit: What is compared and counted: tasks, or regions or items of them.
+        unmatched: For what hangs on regions only.
     """
 
     control: str
@@ -65,6 +81,8 @@ class Comparison:
     shown: Figures
     differing: int
     disagreements: tuple[Disagreement, ...]
+    unit: Unit = "task"
+    unmatched: Unmatched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,8 @@ class Change:
     """Two versions on the same tasks.
 
     Attributes:
-        measure: `accuracy`, `overlap` (both better if higher) or `absolute error` (better if lower).
+        measure: `accuracy`, `overlap` (of pieces of texts), `F1` (of other places and of links), all better if higher,
+            or `absolute error` (better if lower). Of regions and items it is a task's mean.
         difference: New less old, paired by task.
         p: Of such a difference by chance, for accuracy (McNemar, mid-p); None for the others.
     """
@@ -167,7 +186,7 @@ def make_report(found: Material, source: str, url: str = "") -> Report:
         unread=found.unread,
         people=len(found.people),
         versions=tuple(versions),
-        comparisons=tuple(_comparison(found.kinds[key[0]], by_key[key], url) for key in keys),
+        comparisons=tuple(_comparison(found, by_key[key], url) for key in keys),
         changes=tuple(_changes(found, by_key, versions)),
         certainties=tuple(_certainties(found, versions)),
         biases=tuple(_biases(found, by_key)),
@@ -181,18 +200,19 @@ def latest_calibration(report: Report) -> Certainty | None:
     return report.certainties[-1].certainty if report.certainties else None
 
 
-def _comparison(kind: Kind, pairs: Sequence[Pair], url: str) -> Comparison:
+def _comparison(found: Material, pairs: Sequence[Pair], url: str) -> Comparison:
+    name, version = pairs[0].control, pairs[0].version
+    kind, unmatched = found.kinds[name], found.unmatched.get((name, version))
     told = [(pair, one) for pair in pairs for one in pair.people]
     agreeing = [one for pair, one in told if one.value == pair.model]
     worst_last = -1 if kind == "number" else 1
-    differing = [
-        (found, pair) for pair in pairs if (found := quality(kind, pair)) is not None and not right(kind, pair)
-    ]
+    rated = [(quality(kind, pair), pair) for pair in pairs]
+    differing = [(value, pair) for value, pair in rated if value is not None and not right(kind, pair)]
     differing.sort(key=lambda one: worst_last * one[0])
     return Comparison(
-        control=pairs[0].control,
+        control=name,
         kind=kind,
-        version=pairs[0].version,
+        version=version,
         people=len({one.by for _, one in told}),
         agreements=len(agreeing),
         accepted=sum(one.accepted for one in agreeing),
@@ -201,34 +221,37 @@ def _comparison(kind: Kind, pairs: Sequence[Pair], url: str) -> Comparison:
         blind=figures(kind, kept(pairs, lambda one: one.blind)),
         shown=figures(kind, kept(pairs, lambda one: not one.blind)),
         differing=len(differing),
-        disagreements=tuple(_disagreement(kind, pair, found, url) for found, pair in differing[:MOST_TOLD]),
+        disagreements=tuple(_disagreement(kind, pair, value, url) for value, pair in differing[:MOST_TOLD]),
+        unit=found.units.get(name, "task"),
+        unmatched=None if unmatched is None else Unmatched(*unmatched),
     )
 
 
 def _disagreement(kind: Kind, pair: Pair, found: float, url: str) -> Disagreement:
-    if kind == "spans":
+    if kind in GRADED:
         said = " | ".join(dict.fromkeys(_words(one.value) for one in pair.people))
     else:
         said = _words(reference(kind, pair.people))
     link = ""
     if url and pair.project is not None and isinstance(pair.task, int):
         link = f"{url.rstrip('/')}/projects/{pair.project}/data?task={pair.task}"
-    return Disagreement(pair.task, link, said, _words(pair.model), found)
+    return Disagreement(pair.task, link, said, _words(pair.model), found, pair.part)
 
 
 def _words(value: Value) -> str:
     """A value as a reader takes it in; "" for none."""
     if not isinstance(value, tuple):
         return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-    words = ", ".join(_spot(one) if isinstance(one, Span) else str(one) for one in value)
+    words = ", ".join(_arrow(one) if isinstance(one, Link) else str(one) for one in value)
     return words if len(words) <= _MOST_WORDS else words[: _MOST_WORDS - 1] + "…"
 
 
-def _spot(span: Span) -> str:
-    return f"{span.label or 'unlabelled'} {span.start:g}-{span.end:g}"
+def _arrow(link: Link) -> str:
+    labels = f" ({' + '.join(link.labels)})" if link.labels else ""
+    return f"{link.start} {'<->' if link.both else '->'} {link.end}{labels}"
 
 
-_MEASURES: dict[Kind, str] = {"number": "absolute error", "spans": "overlap"}
+_MEASURES: dict[Kind, str] = {**dict.fromkeys(GRADED, "F1"), "spans": "overlap", "number": "absolute error"}
 
 
 def _changes(found: Material, by_key: dict[tuple[str, str], list[Pair]], versions: Sequence[str]) -> Iterator[Change]:
@@ -250,12 +273,15 @@ def _changes(found: Material, by_key: dict[tuple[str, str], list[Pair]], version
 
 
 def _qualities(kind: Kind, pairs: Sequence[Pair]) -> dict[TaskId, float]:
-    told = ((pair.task, quality(kind, pair)) for pair in pairs)
-    return {task: found for task, found in told if task is not None and found is not None}
+    told: defaultdict[TaskId, list[float]] = defaultdict(list)
+    for pair in pairs:
+        if (value := quality(kind, pair)) is not None:
+            told[pair.task].append(value)
+    return {task: sum(values) / len(values) for task, values in told.items()}
 
 
 def _certainties(found: Material, versions: Sequence[str]) -> Iterator[Sureness]:
-    rights: defaultdict[tuple[TaskId | None, str], list[bool | None]] = defaultdict(list)
+    rights: defaultdict[tuple[TaskId, str], list[bool | None]] = defaultdict(list)
     for pair in found.pairs:
         if found.kinds[pair.control] != "text":
             rights[(pair.task, pair.version)].append(right(found.kinds[pair.control], pair))

@@ -5,7 +5,7 @@ figure taken anew each time. All figures here depend on sums over tasks, so what
 occurs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -37,16 +37,35 @@ class Estimate:
     high: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How much of the model's is the people's (precision), and how much of the people's the model found (recall)."""
+
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+Groups: TypeAlias = Sequence[Hashable] | None
+"""The task of each row, where tasks have several that are not independent: tasks are what is drawn. None: one each."""
+
+
 def estimate(
-    rows: Numbers, statistic: Statistic, value: float | None = None, counts: Numbers | None = None
+    rows: Numbers,
+    statistic: Statistic,
+    value: float | None = None,
+    counts: Numbers | None = None,
+    groups: Groups = None,
 ) -> Estimate:
     """A figure and its 95 % interval.
 
     Args:
         rows: What each task adds to the sums, (tasks, sums).
         value: The figure itself, where a library gave it; None takes it by `statistic`.
-        counts: How many tasks are like each row; one each by default.
+        counts: How many tasks are like each row; one each by default. Not with `groups`.
     """
+    if groups is not None:
+        rows = _by_group(rows, groups)
     if not len(rows):
         return Estimate()
     if counts is None:
@@ -78,9 +97,41 @@ def share(hits: int, tasks: int) -> Estimate:
     return Estimate(hits / tasks, float(bounds.low), float(bounds.high))
 
 
-def mean(values: Numbers) -> Estimate:
-    """The mean of one number per task."""
-    return estimate(np.column_stack([values, np.ones(len(values))]), lambda sums: ratio(sums[:, 0], sums[:, 1]))
+def share_in(hits: Sequence[bool], groups: Groups) -> Estimate:
+    """`share`; of several hits and misses in a task, with the interval of the bootstrap over tasks.
+
+    Where all or none are hits, it has the width that so many tasks would have.
+    """
+    found = share(sum(hits), len(hits))
+    if groups is None or not hits:
+        return found
+    if all(hits) or not any(hits):
+        tasks = len({*groups})
+        return share(tasks if hits[0] else 0, tasks)
+    return mean(np.array(hits, dtype=float), groups)
+
+
+def mean(values: Numbers, groups: Groups = None) -> Estimate:
+    """The mean of one number per task, or of several."""
+    rows = np.column_stack([values, np.ones(len(values))])
+    return estimate(rows, lambda sums: ratio(sums[:, 0], sums[:, 1]), groups=groups)
+
+
+def match(told: Sequence[tuple[float, float, float]]) -> Match:
+    """Precision, recall and F1, of what is shared, what the model has and what people have, task by task."""
+    rows: Numbers = np.array(told, dtype=float).reshape(-1, 3)
+    return Match(
+        estimate(rows, lambda sums: ratio(sums[:, 0], sums[:, 1])),
+        estimate(rows, lambda sums: ratio(sums[:, 0], sums[:, 2])),
+        estimate(rows, lambda sums: ratio(2 * sums[:, 0], sums[:, 1] + sums[:, 2])),
+    )
+
+
+def _by_group(rows: Numbers, groups: Sequence[Hashable]) -> Numbers:
+    places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+    summed = np.zeros((len(places), rows.shape[1]))
+    np.add.at(summed, np.array([places[group] for group in groups], dtype=int), rows)
+    return summed
 
 
 def _drawings(rows: Numbers, statistic: Statistic, counts: Numbers) -> Numbers:

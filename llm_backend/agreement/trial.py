@@ -2,13 +2,15 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
 
 from llm_backend.agreement.biases import mid_p
-from llm_backend.agreement.figures import quality, right
-from llm_backend.agreement.pairs import Kind, Material, Pair
+from llm_backend.agreement.figures import GRADED, quality, right
+from llm_backend.agreement.pairs import Material, Pair
+from llm_backend.agreement.reading import Kind
 from llm_backend.agreement.resampling import Estimate, Numbers, mean, share
 from llm_backend.core.wire import TaskId
 
@@ -20,7 +22,8 @@ _CHANCE = 0.05
 class Trial:
     """How two versions fare on the same tasks.
 
-    What is measured is the share of a task's controls that a version answers as people do; of stretches, the overlap.
+    What is measured is the share of a task's controls that a version answers as people do; of places and links, how far
+    they agree, and of regions and items the share of them.
 
     Attributes:
         tasks: Those that are compared.
@@ -56,16 +59,16 @@ def trial(found: Material, old: str, new: str) -> Trial:
     return Trial(len(tasks), _mean(before), _mean(after), _difference(after - before), better, worse, p)
 
 
-def _by_task(found: Material, version: str) -> dict[TaskId | None, float]:
-    told: defaultdict[TaskId | None, list[float]] = defaultdict(list)
+def _by_task(found: Material, version: str) -> dict[TaskId, float]:
+    told: defaultdict[TaskId, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for pair in found.pairs:
         if pair.version == version and (value := _value(found.kinds[pair.control], pair)) is not None:
-            told[pair.task].append(value)
-    return {task: sum(values) / len(values) for task, values in told.items()}
+            told[pair.task][pair.control].append(value)
+    return {task: fmean(map(fmean, controls.values())) for task, controls in told.items()}
 
 
 def _value(kind: Kind, pair: Pair) -> float | None:
-    if kind == "spans":
+    if kind in GRADED:
         return quality(kind, pair)
     found = right(kind, pair)
     return None if found is None else float(found)

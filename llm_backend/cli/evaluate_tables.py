@@ -8,6 +8,7 @@ from rich.table import Table
 from llm_backend.agreement.biases import Lean
 from llm_backend.agreement.calibration import Bin, Certainty
 from llm_backend.agreement.figures import Figures
+from llm_backend.agreement.matching import Places
 from llm_backend.agreement.report import Comparison, Report
 from llm_backend.agreement.resampling import Estimate
 from llm_backend.cli.wording import plain
@@ -60,7 +61,7 @@ def _comparison(one: Comparison) -> Table:
     told = {words: getattr(one, view) for view, words in _VIEWS.items() if getattr(one, view).tasks}
     table = Table("", *told, title=title, title_justify="left", title_style="bold")
     table.columns[0].no_wrap = True
-    table.add_row("tasks", *(f"{figures.tasks:,}" for figures in told.values()))
+    table.add_row(f"{one.unit}s", *(f"{figures.tasks:,}" for figures in told.values()))
     names = dict.fromkeys(name for figures in told.values() for name in _figures(figures))
     for name in names:
         table.add_row(name, *(_within(_figures(figures).get(name)) for figures in told.values()))
@@ -79,8 +80,19 @@ def _figures(figures: Figures) -> dict[str, Estimate]:
         "precision by overlap": figures.overlap.precision if figures.overlap else None,
         "recall by overlap": figures.overlap.recall if figures.overlap else None,
         "F1 of exact matches": figures.exact.f1 if figures.exact else None,
+        **(_places(figures.places) if figures.places else {}),
     }
     return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+
+def _places(told: Places) -> dict[str, Estimate | None]:
+    return {
+        "F1 of same places": told.found.f1,
+        "precision of places": told.found.precision,
+        "recall of places": told.found.recall,
+        "mean IoU of these": told.iou,
+        "mean distance, %": told.distance,
+    }
 
 
 def _more(one: Comparison) -> Iterator[Table | str]:
@@ -88,8 +100,12 @@ def _more(one: Comparison) -> Iterator[Table | str]:
         f"Of {_count(one.agreements, 'answer')} that are the model's, {one.accepted:,} were shown and left as they "
         "were: no evidence that they are right."
     )
+    if (places := one.all.places) is not None:
+        yield f"Places: people marked {places.people:,}, the model {places.model:,}, {places.matched:,} are the same."
+    if (alone := one.unmatched) is not None and (alone.people or alone.model):
+        yield f"Not compared, for they have no match: regions of people {alone.people:,}, of the model {alone.model:,}."
     if one.all.undecided:
-        yield f"{_count(one.all.undecided, 'task')} not compared: people are evenly split."
+        yield f"{_count(one.all.undecided, one.unit)} not compared: people are evenly split."
     if (texts := one.all.texts) is not None:
         yield f"Not scored: {texts.untouched:,} left as they were, {texts.edited:,} edited, {texts.own:,} written anew."
     if one.all.labels:
@@ -100,7 +116,8 @@ def _more(one: Comparison) -> Iterator[Table | str]:
         yield table
     differing = [cell for cell in one.all.confusion if cell.people != cell.model]
     for cell in differing[:_DISAGREEMENTS]:
-        yield f"  people {_label(cell.people)}, model {_label(cell.model)}: {cell.count:,}"
+        sides = (_nothing(one) if told is None else _label(told) for told in (cell.people, cell.model))
+        yield "  people {}, model {}: {:,}".format(*sides, cell.count)
     if one.disagreements:
         yield _differing(one)
 
@@ -108,13 +125,13 @@ def _more(one: Comparison) -> Iterator[Table | str]:
 def _differing(one: Comparison) -> str:
     """The first tasks on which people and the model differ, as links where the terminal knows any."""
     shown = one.disagreements[:_DISAGREEMENTS]
-    named = (_safe(str(told.task)) for told in shown)
+    named = (_safe(f"{told.task}, {told.part}" if told.part else str(told.task)) for told in shown)
     linked = (
         f"[link={told.link}]{name}[/link]" if told.link else name for told, name in zip(shown, named, strict=True)
     )
     more = f" and {one.differing - len(shown):,} more" if one.differing > len(shown) else ""
     first = f" ({_safe(shown[0].link)} ...)" if shown[0].link else ""
-    return f"They differ on {_count(one.differing, 'task')}: {', '.join(linked)}{more}{first}"
+    return f"They differ on {_count(one.differing, one.unit)}: {_joint(one).join(linked)}{more}{first}"
 
 
 def _changes(report: Report) -> Table:
@@ -176,6 +193,16 @@ def _within(estimate: Estimate | None) -> str:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def _joint(one: Comparison) -> str:
+    """What stands between tasks, and between parts of tasks, which have commas of their own."""
+    return ", " if one.unit == "task" else "; "
+
+
+def _nothing(one: Comparison) -> str:
+    """An answer left empty, or a place where nothing was marked."""
+    return "(nothing there)" if one.all.places else "(empty)"
 
 
 def _label(label: str | int | None) -> str:

@@ -29,6 +29,8 @@ class Region:
         id: Regions that belong together, such as a span and what hangs on it, share one.
         origin: `manual`, `prediction` or `prediction-changed`; who made it.
         score: A probability, or None.
+        proportions: Width over height of the picture that it lies on, where the host tells; it is never sent, and
+            makes no difference between regions.
     """
 
     from_name: str
@@ -39,6 +41,7 @@ class Region:
     origin: str | None = None
     score: float | None = None
     item_index: int | None = None
+    proportions: float | None = field(default=None, compare=False)
 
     @property
     def by_person(self) -> bool:
@@ -61,6 +64,7 @@ class Region:
             origin=_text_or_none(raw.get("origin")),
             score=_number_or_none(raw.get("score")),
             item_index=item_index if type(item_index) is int else None,
+            proportions=_proportions(raw),
         )
 
     def to_json(self) -> dict[str, JSON]:
@@ -468,6 +472,11 @@ def _number_or_none(raw: JSON) -> float | None:
     except OverflowError:  # a whole number of more than 300 digits
         return None
     return number if math.isfinite(number) else None
+
+
+def _proportions(raw: Mapping[str, JSON]) -> float | None:
+    width, height = (_number_or_none(raw.get(name)) for name in ("original_width", "original_height"))
+    return width / height if width and height and width > 0 and height > 0 else None
 
 
 def _text_or_none(raw: JSON) -> str | None:

@@ -5,40 +5,12 @@ from typing import Any
 
 import pytest
 
-from llm_backend.agreement.pairs import gather
-from llm_backend.agreement.report import MOST_TOLD, Comparison, Report, make_report
-from llm_backend.core.labeling import parse
-from llm_backend.core.predictor import Parameters, Plan, make_plan
-from llm_backend.core.prompts import Template
+from llm_backend.agreement.report import MOST_TOLD
 from llm_backend.errors import RequestError
-from llm_backend.interchange.exports import ExportedTask, of_json
-from llm_backend.services import texts
-from tests.support.exports import CONFIG, annotation, prediction, said, task
+from tests.support.exports import annotation, prediction, said, task
+from tests.support.reports import fields, only, report
 
 JSON = Any
-
-
-def plan(config: str = CONFIG) -> Plan:
-    return make_plan(parse(config), texts(), Template(True, "{text} {prompt}"), Parameters(fill_geometry=True))
-
-
-def report(*tasks: JSON, config: str = CONFIG, url: str = "") -> Report:
-    return make_report(gather(plan(config), exported(tasks)), "export.json", url)
-
-
-def exported(tasks: tuple[JSON, ...]) -> list[ExportedTask]:
-    told = [of_json(line, raw) for line, raw in enumerate(tasks, 1)]
-    assert all(isinstance(one, ExportedTask) for one in told)
-    return [one for one in told if isinstance(one, ExportedTask)]
-
-
-def only(found: Report) -> Comparison:
-    (comparison,) = found.comparisons
-    return comparison
-
-
-def fields(body: str) -> str:
-    return f'<View><Text name="text" value="$text"/>{body}</View>'
 
 
 def test_people_and_a_version_are_laid_side_by_side() -> None:
@@ -97,7 +69,7 @@ def test_where_the_answer_is_kept_back_people_are_blind_to_it_unless_they_asked_
         task(2, [annotation(said("bad", origin="prediction-changed"))], model),
         task(3, [annotation(said("good"))], model),
     ]
-    one = only(make_report(gather(plan(), exported(tuple(rows)), {1, 2}), "export.json"))
+    one = only(report(*rows, blind=frozenset((1, 2))))
     assert (one.blind.tasks, one.shown.tasks) == (1, 2)
 
 
@@ -240,15 +212,25 @@ def test_texts_are_not_scored_but_counted() -> None:
     assert only(found).differing == 0
 
 
-def test_boxes_are_said_not_to_be_compared() -> None:
+def test_what_people_paint_is_said_not_to_be_compared() -> None:
     config = (
         '<View><Text name="text" value="$text"/><Image name="image" value="$image"/>'
-        '<RectangleLabels name="box" toName="image"><Label value="x"/></RectangleLabels>'
+        '<BrushLabels name="mask" toName="image"><Label value="x"/></BrushLabels>'
+        '<Brush name="unused" toName="image"/>'
         '<Choices name="tone" toName="text"><Choice value="good"/></Choices></View>'
     )
     data = {"text": "t", "image": "http://example.org/a.png"}
-    found = report(task(1, [annotation(said("good"))], [prediction(said("good"))], **data), config=config)
-    assert found.unmeasured == ('RectangleLabels "box" marks places in pictures, which are not compared.',)
+    mask = said({"format": "rle", "rle": [1, 2], "brushlabels": ["x"]}, "mask", "brushlabels", to="image")
+    found = report(task(1, [annotation(said("good"), mask)], [prediction(said("good"))], **data), config=config)
+    (sentence,) = found.unmeasured
+    assert sentence.startswith('BrushLabels "mask" paints single pixels')
+    assert sentence.endswith(". It is not compared.")
+
+
+def test_tasks_without_an_id_are_told_apart_by_their_lines() -> None:
+    rows = [task(n, [annotation(said("good"))], [prediction(said(word))]) for n, word in enumerate(("good", "bad"))]
+    found = report(*({name: held for name, held in row.items() if name != "id"} for row in rows))
+    assert [told.task for told in only(found).disagreements] == ["line 2"]
 
 
 def test_two_versions_are_compared_on_the_tasks_that_both_answered() -> None:

@@ -59,6 +59,36 @@ def test_an_export_is_measured_and_told_in_words_json_and_a_page(folder: Path) -
     assert "<svg" in page
 
 
+def test_places_and_what_hangs_on_them_are_told_in_words(folder: Path) -> None:
+    (folder / "config.xml").write_text(
+        """<View><Image name="page" value="$page"/>
+        <RectangleLabels name="box" toName="page"><Label value="Cat"/></RectangleLabels>
+        <Choices name="mood" toName="page" perRegion="true"><Choice value="calm"/><Choice value="cross"/></Choices>
+        </View>"""
+    )
+
+    def box(x: float, mood: str) -> list[JSON]:
+        place = {"x": x, "y": 0, "width": 20, "height": 20}
+        shape = said({**place, "rectanglelabels": ["Cat"]}, "box", "rectanglelabels", to="page", id=f"{x}")
+        return [shape, said({**place, "choices": [mood]}, "mood", to="page", id=f"{x}")]
+
+    people, model = [*box(0, "calm"), *box(50, "calm")], [*box(5, "cross"), *box(80, "calm")]
+    rows = [task(n, [annotation(*people)], [prediction(*model)], page="http://example.org/a.png") for n in (1, 2)]
+    (folder / "export.json").write_text(json.dumps(rows))
+    shown = say("export.json", "--config", "config.xml")
+    assert shown.exit_code == 0, shown.output
+    for words in (
+        "box (shapes), m-1, 1 person",
+        "│ mean IoU of these   │ 0.60 [0.60, 0.60] │",
+        "Places: people marked 4, the model 4, 2 are the same.",
+        "people Cat, model (nothing there): 2",
+        "│ regions              │ 2 ",
+        "Not compared, for they have no match: regions of people 2, of the model 2.",
+        "They differ on 2 regions: 1, Cat 5-25 x 0-20; 2, Cat 5-25 x 0-20",
+    ):
+        assert words in shown.stdout
+
+
 def test_the_calibration_is_written_as_scores_are_read_with_it(folder: Path) -> None:
     shown = say("export.json", "--config", "config.xml", "--calibration", "c.json")
     assert shown.exit_code == 0, shown.output

@@ -14,6 +14,7 @@ _VIEWS = {
 }
 _MEASURES = {"accuracy": "accuracy", "kappa": "Cohen's kappa", "alpha": "Krippendorff's alpha"}
 _MATCHES = {"overlap": "F1 by overlap", "exact": "F1 of exact matches"}
+_PLACES = {"places": "F1 of same places", "iou": "mean IoU of these"}
 _MOST_LABELS = 20
 _MOST_ROWS = 50
 
@@ -52,10 +53,15 @@ def _rows(comparison: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             continue
         told = {name: figures[name] for name in _MEASURES}
         told |= {name: figures[name]["f1"] if figures[name] else None for name in _MATCHES}
-        names = _MEASURES | _MATCHES
+        told |= _of_places(figures["places"]) if figures["places"] else {}
+        names = _MEASURES | _MATCHES | _PLACES
         estimates = [{"name": names[name], **held} for name, held in told.items() if held]
         if estimates:
             yield {"view": words, "tasks": figures["tasks"], "estimates": estimates}
+
+
+def _of_places(places: Mapping[str, Any]) -> dict[str, Any]:
+    return {"places": places["found"]["f1"], "iou": places["iou"]}
 
 
 def _matrix(comparison: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -65,11 +71,13 @@ def _matrix(comparison: Mapping[str, Any]) -> dict[str, Any] | None:
     if not cells or not frequent:
         return None
     labels = frequent[:_MOST_LABELS]
+    if None not in frequent and any(None in (cell["people"], cell["model"]) for cell in cells):
+        labels.append(None)  # a place that only one of them marked
     counts = {(cell["people"], cell["model"]): cell["count"] for cell in cells}
     rows = [[counts.get((person, model), 0) for model in labels] for person in labels]
     totals = [sum(row) for row in rows]
     shares = [[count / total if total else 0 for count in row] for row, total in zip(rows, totals, strict=True)]
-    return {"labels": labels, "rows": rows, "shares": shares, "left": len(frequent) - len(labels)}
+    return {"labels": labels, "rows": rows, "shares": shares, "left": max(0, len(frequent) - _MOST_LABELS)}
 
 
 def _chance(p: float) -> str:
