@@ -1,6 +1,6 @@
 """How does an export of Label Studio become files to train from?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,11 @@ from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.core.prompts import Template
 from llm_backend.errors import RequestError
 from llm_backend.interchange import openai_files
-from llm_backend.interchange.exports import read_export
-from llm_backend.interchange.preferences import ROLES, Policy, Roles, Taking, Wishes, find_way
+from llm_backend.interchange.exports import ExportedTask, read_export
+from llm_backend.interchange.preferences import ROLES, Policy, Roles, Taking, Ways, Wishes
 from llm_backend.interchange.replacing import require_folder
 from llm_backend.interchange.table import Table
-from llm_backend.interchange.tasks import opened
+from llm_backend.interchange.tasks import Fault, opened
 from llm_backend.interchange.training import FORMATS, Exported, Lines, Rows, Split, export
 from llm_backend.settings import Settings
 
@@ -162,9 +162,12 @@ def export_(
     with Project(settings, project) as host, ExitStack() as stack:
         xml = stack.enter_context(opened(config)).read() if config else host.label_config()
         parsed = parse(xml, settings.prompt_prefix)
-        lines, told = _lines(job, parsed, Wishes(template=template, **wished))
-        tasks = read_export(source, lambda: parsed) if source else host.tasks()
-        done = export(tasks, lines, job.files, job.split, predictions=job.predictions)
+
+        def tasks() -> Iterator[ExportedTask | Fault]:
+            return read_export(source, lambda: parsed) if source else host.tasks()
+
+        lines, told = _lines(job, parsed, Wishes(template=template, **wished), tasks())
+        done = export(tasks(), lines, job.files, job.split, predictions=job.predictions)
     named = f"{source} line" if source else f"Project {project} task"
     _tell_faults(done, named)
     click.echo("\n".join(_summed_up(job, lines, done, told, str(source or f"Project {project}"))))
@@ -200,16 +203,18 @@ def _require_usable(
             raise click.UsageError(f"{file} is what is to be read; give the output another name.")
 
 
-def _lines(job: Job, config: LabelingConfig, wishes: Wishes) -> tuple[Lines, str]:
+def _lines(
+    job: Job, config: LabelingConfig, wishes: Wishes, tasks: Iterable[ExportedTask | Fault]
+) -> tuple[Lines, str]:
     """What makes the lines, and by what it goes, as a person is told."""
     if job.format == _TABLE:
-        return Table(config, job.policy, meta=job.meta), "every control"
+        return Table(config, job.policy, meta=job.meta, tasks=tasks), "every control"
     form = FORMATS[job.format]
-    way = find_way(config, form.kind, wishes)
-    taking = Taking(way, form.kind, job.policy)
-    conversation = form.conversations or job.conversational or way.dialogue
+    ways = Ways(config, form.kind, wishes)
+    taking = Taking(ways, form.kind, job.policy)
+    conversation = form.conversations or job.conversational or ways.dialogue
     rows = Rows(taking, form, conversation, meta=job.meta, scores=job.scores, repeats=job.repeats)
-    return rows, way.told
+    return rows, ways.told
 
 
 def _tell_faults(done: Exported, named: str) -> None:
@@ -226,7 +231,7 @@ def _tell_faults(done: Exported, named: str) -> None:
 def _summed_up(job: Job, lines: Lines, done: Exported, told: str, source: str) -> Iterator[str]:
     what = "prediction" if job.predictions else "annotation"
     unusable = f", {done.unusable:,} not usable" if done.unusable else ""
-    yield f"{source}: {_count(done.tasks + done.unusable, 'task')}{unusable}, {_count(done.annotations, what)}."
+    yield f"{source}: {_count(done.tasks, 'task')}{unusable}, {_count(done.annotations, what)}."
     yield f"{_count(sum(done.rows), 'row')} of {job.format}, by {told}."
     for reason, times in lines.left.most_common():
         if times:

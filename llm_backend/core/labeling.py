@@ -182,7 +182,7 @@ class Repeat:
     flag: str
     within: tuple["Repeat", ...] = ()
 
-    def at(self, flag: str, index: int) -> "Repeat":
+    def at(self, flag: str, index: int | str) -> "Repeat":
         """This Repeater as it stands in one entry of another."""
         on, own = (text.replace(flag, str(index), 1) for text in (self.on, self.flag))
         return Repeat(on, own, tuple(repeat.at(flag, index) for repeat in self.within))
@@ -216,7 +216,16 @@ class LabelingConfig:
         Args:
             counts: How often each Repeater repeats (`core.repeats.counts`).
         """
-        reader = _Reader(self.prompt_prefix, iter(counts))
+        return self.showing(map(range, counts))
+
+    def showing(self, entries: Iterable[Iterable[int | str]]) -> "LabelingConfig":
+        """The config with these entries of what is repeated in its place.
+
+        Args:
+            entries: By their numbers, for each Repeater in document order; one within another is counted anew for each
+                entry of that. An entry by its Repeater's own flag leaves what is in it as it stands.
+        """
+        reader = _Reader(self.prompt_prefix, iter(entries))
         reader.visit(parse_xml(self.xml), ())
         return reader.config()
 
@@ -249,13 +258,13 @@ def parse(xml: str, prompt_prefix: str = "prompt") -> LabelingConfig:
 class _Reader:
     """One walk over the tags, gathering as it goes."""
 
-    def __init__(self, prompt_prefix: str, counts: Iterator[int] | None = None) -> None:
+    def __init__(self, prompt_prefix: str, entries: Iterator[Iterable[int | str]] | None = None) -> None:
         """
         Args:
-            counts: How often each Repeater repeats; None leaves what is in it as it stands, once.
+            entries: Which ones each Repeater shows; None leaves what is in it as it stands, once.
         """
         self._prefix = prompt_prefix
-        self._counts = counts
+        self._entries = entries
         self._repeats: list[Repeat] = []
         self._outputs: list[Output] = []
         self._sources: list[Source] = []
@@ -295,8 +304,8 @@ class _Reader:
 
     def _repeater(self, element: Element, attrs: dict[str, str], conditions: tuple[Condition, ...]) -> None:
         flag = attrs.get("indexflag") or "{{idx}}"
-        if self._counts is not None:
-            for index in range(next(self._counts)):
+        if self._entries is not None:
+            for index in next(self._entries):
                 for child in repeated(element, flag, index):
                     self.visit(child, conditions)
             return

@@ -82,15 +82,16 @@ def tag_of(element: Element) -> str:
     return element.tag.lower() if isinstance(element.tag, str) else ""
 
 
-def repeated(element: Element, flag: str, index: int) -> Iterator[Element]:
+def repeated(element: Element, flag: str, index: int | str) -> Iterator[Element]:
     """The tags within an element as one entry of a list shows them: `flag` in their attributes becomes its number.
 
-    As in the editor, once in each attribute, and not in the text between tags.
+    As in the editor: once in each attribute, twice in those of the tags right within (so that a Pairwise there can name
+    both of its sides), and not in the text between tags.
     """
     for child in copy.deepcopy(element):
         for part in child.iter(etree.Element):
             for name, value in part.attrib.items():
-                part.set(name, str(value).replace(flag, str(index), 1))
+                part.set(name, str(value).replace(flag, str(index), 2 if part is child else 1))
         yield child
 
 

@@ -124,7 +124,8 @@ class Rows:
 
 def _origin(task: Task, taken: Taken) -> dict[str, JSON]:
     made = taken.annotation
-    return {"task": task.id, "annotation": made.id, "annotator": made.by}
+    entry = {"entry": list(taken.entry)} if taken.entry else {}
+    return {"task": task.id, "annotation": made.id, "annotator": made.by, **entry}
 
 
 def _dumped(row: JSON) -> str:
@@ -136,7 +137,7 @@ class Exported:
     """What came of an export.
 
     Attributes:
-        tasks, annotations: How many were read.
+        tasks, annotations: How many were read, those that could not be used among the tasks.
         rows: How many were written, in each of the files.
         unusable: How many tasks could not be used; `faults` are the first of them.
     """
@@ -190,11 +191,11 @@ def export(
     done = Exported([0] * max(1, len(files), 1 + (split.share < 1)))
     with _opened(files, lines.header) as outputs:
         for task in tasks:
+            done.tasks += 1
             if isinstance(task, Fault):
                 done.fault(task)
                 continue
             made = _predicted(task) if predictions else task.annotations
-            done.tasks += 1
             done.annotations += len(made)
             lines.left[Reason.BARE] += task.bare if predictions else 0
             lines.left[Reason.DRAFT] += 0 if predictions else task.drafts

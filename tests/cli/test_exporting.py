@@ -93,7 +93,7 @@ def test_what_cannot_be_used_is_named_by_line_and_key_and_the_exit_code_says_so(
         "export.jsonl line 3 is left out: it is not JSON (Expecting property name enclosed in double quotes).",
         "export.jsonl line 4 is left out: it is no task; an export holds objects.",
     ]
-    assert "3 not usable" in done.stdout
+    assert "export.jsonl: 4 tasks, 3 not usable, 2 annotations." in done.stdout
 
 
 def test_of_many_faults_the_first_are_told() -> None:

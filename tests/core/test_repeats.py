@@ -8,7 +8,7 @@ import pytest
 from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.core.predictor import Parameters, Plan, make_plan, predict
 from llm_backend.core.prompts import Prompt, Template
-from llm_backend.core.repeats import counts
+from llm_backend.core.repeats import counts, entries
 from llm_backend.core.wire import Task
 from llm_backend.errors import InputError
 from llm_backend.services import texts
@@ -55,8 +55,31 @@ def test_everything_in_it_is_there_once_for_each_entry() -> None:
     assert config.repeats == ()
 
 
-def test_the_number_stands_once_in_each_attribute_as_in_the_editor() -> None:
-    assert of_task(PAGES, TWO).notes == ("Page 0 of {{idx}}", "Page 1 of {{idx}}")
+@pytest.mark.parametrize(
+    ("around", "noted", "sides"),
+    [("{}", "0, 0 and {{idx}}", ("a_0", "b_0")), ("<View>{}</View>", "0, {{idx}} and {{idx}}", ("a_0", "b_{{idx}}"))],
+    ids=["right within", "deeper"],
+)
+def test_the_number_stands_in_an_attribute_as_often_as_in_the_editor(
+    around: str, noted: str, sides: tuple[str, str]
+) -> None:
+    inner = '<Header value="{{idx}}, {{idx}} and {{idx}}"/><Pairwise name="pw_{{idx}}" toName="a_{{idx}},b_{{idx}}"/>'
+    xml = '<View><Repeater on="$pages">' + around.replace("{}", inner) + "</Repeater></View>"
+    config = of_task(xml, {"pages": [1]})
+    assert config.notes == (noted,)
+    assert config.outputs[0].to_names == sides
+
+
+def test_entries_are_told_one_by_one_and_what_is_shown_once_first() -> None:
+    config = parse(NESTED.replace("</View>", '<Rating name="all" toName="t"/></View>'))
+    data = {"books": [{"pages": ["a", "b"]}, {"pages": []}, {"pages": ["c"]}]}
+    found = list(entries(config, data))
+    assert [[output.name for output in config.showing(entry.shown).outputs] for entry in found] == [
+        *[["all"], ["all"], ["r_0_0", "all"], ["r_0_1", "all"], ["all"], ["all"], ["r_2_0", "all"]],
+    ]
+    assert [entry.named("r_{{b}}_{{p}}") for entry in found if len(entry.flags) == 2] == ["r_0_0", "r_0_1", "r_2_0"]
+    as_it_stands = [entry.shown for entry in entries(config)]
+    assert [output.name for output in config.showing(as_it_stands[-1]).outputs] == ["r_{{b}}_{{p}}", "all"]
 
 
 def test_one_within_another_repeats_for_each_of_its_entries() -> None:

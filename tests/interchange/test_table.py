@@ -10,8 +10,10 @@ import pytest
 from llm_backend.core.labeling import parse
 from llm_backend.core.wire import Task, annotations_of
 from llm_backend.errors import InputError, RequestError
+from llm_backend.interchange.exports import ExportedTask
 from llm_backend.interchange.preferences import Policy, Reason
 from llm_backend.interchange.table import Table
+from llm_backend.interchange.tasks import Fault
 from tests.support.exported import PAIR, PAIRWISE, annotation, region, side, task, written
 
 SFT = '<View><Text name="prompt" value="$prompt"/><TextArea name="instruction" toName="prompt"/></View>'
@@ -60,6 +62,28 @@ def test_a_field_that_a_control_is_named_like_keeps_its_own_column() -> None:
     raw = task(1, {"prompt": "a"}, annotation(1, written("prompt", "b")))
     table = Table(parse(xml, prompt_prefix="ask"))
     assert rows(table, raw) == [["prompt", "predicted_prompt"], ["a", "b"]]
+
+
+def test_what_is_repeated_has_a_column_for_each_entry_that_any_task_has() -> None:
+    config = parse("""<View><Repeater on="$pages"><Text name="page_{{idx}}" value="$pages[{{idx}}]"/>
+    <Choices name="kind_{{idx}}" toName="page_{{idx}}"><Choice value="a"/><Choice value="b"/></Choices></Repeater>
+    <Rating name="all" toName="page_0"/></View>""")
+    raws = [
+        task(1, {"pages": ["x"]}, annotation(1, region("kind_0", "choices", ["a"]), region("all", "rating", 3))),
+        task(2, {"pages": ["x", "y"]}, annotation(2, region("kind_1", "choices", ["b"]))),
+        task(3, {"pages": ["x"] * 1001}, annotation(3, region("kind_1", "choices", ["b"]))),
+    ]
+    told = [ExportedTask(1, raw["id"], raw["data"]) for raw in raws]
+    table = Table(config, tasks=[*told, Fault(9, "x")])
+    assert rows(table, *raws[:2]) == [
+        ["pages", "kind_0", "kind_1", "all"],
+        ['["x"]', "a", "", "3"],
+        ['["x", "y"]', "", "b", ""],
+    ]
+    with pytest.raises(InputError, match="more than 1000"):
+        rows(table, raws[2])
+    with pytest.raises(InputError, match="export it again"):
+        rows(Table(config, tasks=told[:1]), raws[1])
 
 
 def test_what_a_table_cannot_do_is_told() -> None:

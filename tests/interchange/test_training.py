@@ -9,7 +9,7 @@ import pytest
 
 from llm_backend.core.labeling import parse
 from llm_backend.interchange.exports import ExportedTask, read_export
-from llm_backend.interchange.preferences import Reason, Taking, Wishes, find_way
+from llm_backend.interchange.preferences import Reason, Taking, Ways, Wishes
 from llm_backend.interchange.training import FORMATS, Exported, Rows, Split, export
 from tests.support.exported import PAIR, PAIRWISE, annotation, ranked, side, stars, task, written
 from tests.support.training_rules import openai_faults, trl_faults
@@ -52,7 +52,7 @@ def exported(
     """The rows of each file, what was counted, and what was left."""
     source = folder / "export.json"
     source.write_text(json.dumps(tasks))
-    way = find_way(parse(xml), FORMATS[form].kind, Wishes())
+    way = Ways(parse(xml), FORMATS[form].kind, Wishes())
     conversation = FORMATS[form].conversations or way.dialogue or options.get("conversational", False)
     told = {name: options[name] for name in ("meta", "scores", "repeats") if name in options}
     rows = Rows(Taking(way, FORMATS[form].kind), FORMATS[form], conversation, **told)
@@ -239,6 +239,6 @@ def test_an_export_is_read_task_by_task(tmp_path: Path) -> None:
             assert taken == list(range(number))
             yield ExportedTask(number, number, PAIR)
 
-    way = find_way(parse(PAIRWISE), "pairs", Wishes())
+    way = Ways(parse(PAIRWISE), "pairs", Wishes())
     export(tasks(), Watched(Taking(way, "pairs"), FORMATS["trl-preference"], False), [], Split())
     assert taken == [0, 1, 2]

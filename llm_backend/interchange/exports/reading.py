@@ -26,7 +26,8 @@ def read_export(file: Path, config: Config | None = None) -> Exported:
     Args:
         config: Asked for the project's labeling config, which such a lesser export cannot be read without.
     Raises:
-        RequestError: The file cannot be read, or a labeling config is needed.
+        RequestError: The file cannot be read, or a labeling config is needed, or it repeats what such an export runs
+            together.
     """
     return _joined(_READERS.get(file.suffix.lower(), _read_no)(file, config))
 
@@ -128,5 +129,11 @@ def _flat(
             f"{file} holds a row for each annotation (JSON_MIN, CSV or TSV), which cannot be read without the labeling "
             'config of the project. Export it as "JSON".'
         )
-    task = of_row(line, row, config(), table=table)
+    project = config()
+    if project.repeats:
+        raise RequestError(
+            f"{file}: the labeling config repeats its fields (<Repeater>), and exports with a row for each annotation "
+            'do not tell of which entry an answer is. Export it as "JSON".'
+        )
+    task = of_row(line, row, project, table=table)
     return task if task.data else Fault(line, "it has no field of a task.")

@@ -1,12 +1,12 @@
 """How do annotations become what a trainer learns from: pairs, demonstrations, rated answers?
 
-`finding` looks for a way in the labeling config: `comparing` (Pairwise, Ranker, several Ratings) or `answering`
-(TextArea, dialogues, Rating, Choices). `reading` finds prompt and answers in a task; `counting` says whose word counts,
-and `taking` leaves out what is not worth learning from, with its reason.
+`ways` are looked for in the labeling config, by `finding`: of `comparing` (Pairwise, Ranker, several Ratings) or of
+`answering` (TextArea, dialogues, Rating, Choices). `reading` finds prompt and answers in a task; `counting` says whose
+word counts, and `taking` leaves out what is not worth learning from, with its reason.
 """
 
 from llm_backend.interchange.preferences.counting import EVERYBODY, Policy
-from llm_backend.interchange.preferences.finding import Kind, Wishes, find_way
+from llm_backend.interchange.preferences.finding import Kind, Wishes
 from llm_backend.interchange.preferences.reading import ROLES, Roles
 from llm_backend.interchange.preferences.records import (
     Demonstration,
@@ -19,6 +19,7 @@ from llm_backend.interchange.preferences.records import (
 )
 from llm_backend.interchange.preferences.taking import Taken, Taking
 from llm_backend.interchange.preferences.way import Way
+from llm_backend.interchange.preferences.ways import Ways
 
 __all__ = [
     "EVERYBODY",
@@ -36,6 +37,6 @@ __all__ = [
     "Taking",
     "Turn",
     "Way",
+    "Ways",
     "Wishes",
-    "find_way",
 ]

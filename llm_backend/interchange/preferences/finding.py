@@ -1,7 +1,7 @@
-"""Which way do records come out of this labeling config?"""
+"""Which way do records come out of what a labeling config shows?"""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from llm_backend.core.controls import bind
@@ -9,6 +9,7 @@ from llm_backend.core.controls.base import listed
 from llm_backend.core.inputs import Inputs
 from llm_backend.core.labeling import LabelingConfig, Output
 from llm_backend.core.prompts import Template, labels_in_words
+from llm_backend.core.repeats import Entry
 from llm_backend.errors import RequestError
 from llm_backend.interchange.preferences.answering import (
     Answers,
@@ -57,50 +58,45 @@ class Wishes:
     roles: Roles = field(default_factory=Roles)
     template: Template = field(default_factory=Template)
 
-
-def find_way(config: LabelingConfig, kind: Kind, wishes: Wishes) -> Way:
-    """The first way in which a labeling config yields records of a kind, from the plainest word of a person on.
-
-    Raises:
-        RequestError: There is none, or it needs to be told more.
-    """
-    finding = _Finding(config, kind, wishes)
-    for find in finding.ways[kind]:
-        if way := find():
-            return way
-    raise RequestError(finding.nothing)
+    def within(self, entry: Entry) -> "Wishes":
+        """What it says of one entry of what the config repeats."""
+        return replace(
+            self,
+            control=entry.named(self.control),
+            prompt=tuple(map(entry.named, self.prompt)),
+            response=entry.named(self.response),
+            margin=entry.named(self.margin),
+        )
 
 
-class _Finding:
-    def __init__(self, config: LabelingConfig, kind: Kind, wishes: Wishes) -> None:
+class Finding:
+    """Looks through a labeling config for a way."""
+
+    def __init__(self, config: LabelingConfig, kind: Kind, wishes: Wishes, own: Container[str]) -> None:
+        """
+        Args:
+            own: Names of the controls, and of the dialogues, that it may go by; the others are there to be read.
+        """
         self._config = config
+        self._own = own
         self._kind = kind
         self._wishes = wishes
         self._reading = Reading(config, wishes.prompt, wishes.roles)
         self._verdict = Verdict(frozenset(wishes.good), frozenset(wishes.bad))
-        self._refuse_unknown()
         compared = (self._pairwise, self._ranker, self._ratings)
-        self.ways: Mapping[Kind, Sequence[Callable[[], Way | None]]] = {
+        self._ways: Mapping[Kind, Sequence[Callable[[], Way | None]]] = {
             "pairs": (*compared, self._edited),
             "demonstrations": (self._written, self._spoken, *compared),
             "rated": (self._judged, *compared),
         }
 
-    @property
-    def nothing(self) -> str:
-        needed = {
-            "pairs": "a Pairwise, a Ranker, a Rating for each of several answers, or a TextArea with a model's answer",
-            "demonstrations": "a TextArea with answers, a dialogue, a Pairwise or a Ranker",
-            "rated": "a Rating, Choices, a Pairwise or a Ranker",
-        }[self._kind]
-        by = f' in "{self._wishes.control}"' if self._wishes.control else ""
-        return f"The labeling config has nothing{by} that this format can be made of: it takes {needed}."
+    def way(self) -> Way | None:
+        """The first way to records of this kind, from the plainest word of a person on.
 
-    def _refuse_unknown(self) -> None:
-        controls = [output.name for output in self._config.outputs if output.name]
-        for name in filter(None, (self._wishes.control, self._wishes.margin)):
-            if name not in controls:
-                raise RequestError(f'The labeling config has no control "{name}"; it has {listed(controls)}.')
+        Raises:
+            RequestError: It needs to be told more.
+        """
+        return next(filter(None, (find() for find in self._ways[self._kind])), None)
 
     def _outputs(self, *tags: str) -> Iterator[Output]:
         """The controls of these tags that answer for the whole task, and that the person does not rule out."""
@@ -108,7 +104,8 @@ class _Finding:
 
     def _of_whole(self, *tags: str) -> Iterator[Output]:
         for output in self._config.outputs:
-            if output.tag in tags and not output.flag("perregion") and not output.flag("peritem"):
+            whole = not output.flag("perregion") and not output.flag("peritem")
+            if output.tag in tags and whole and output.name in self._own:
                 yield output
 
     def _pairwise(self) -> Way | None:
@@ -160,7 +157,7 @@ class _Finding:
 
     def _spoken(self) -> Way | None:
         source = None if self._wishes.control else self._reading.dialogue()
-        return Spoken(self._reading, source) if source else None
+        return Spoken(self._reading, source) if source and source.name in self._own else None
 
     def _judged(self) -> Way | None:
         told = bool(self._wishes.good or self._wishes.bad)
@@ -196,7 +193,7 @@ class _Finding:
     def _box(self, name: str) -> str:
         """The text box that holds the answer: as for the backend's own sentences, `response` in its name goes first."""
         wanted = self._wishes.response or name
-        boxes = [output for output in self._config.outputs if output.tag == "TextArea" and not output.flag("perregion")]
+        boxes = list(self._of_whole("TextArea"))
         names = [output.name for output in boxes if output.attrs.get("smart", "").lower() != "false"]
         names = names or [output.name for output in boxes]
         if wanted:

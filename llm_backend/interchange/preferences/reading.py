@@ -3,12 +3,13 @@
 Texts are taken as the task's data holds them: markup stays markup, and scripts in it are neither run nor removed.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llm_backend.core.controls.base import listed
 from llm_backend.core.inputs import as_text, fields_of, read, resolve
-from llm_backend.core.labeling import LabelingConfig, Source
+from llm_backend.core.labeling import LabelingConfig, Source, references
 from llm_backend.core.markup import readable_text
 from llm_backend.core.wire import JSON, Task
 from llm_backend.errors import InputError, RequestError
@@ -25,6 +26,7 @@ _ROLES: Mapping[str, str] = {
 _DIALOGUES = ("Paragraphs", "Chat")
 _WORDY = ("Text", "HyperText", "Header", "List", "Table", *_DIALOGUES)
 _PROMPT = "prompt"
+_KEY = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class Reading:
         shown = [source for source in self.config.sources if source.tag in _WORDY and source.name not in apart]
         if dialogue := next((source for source in shown if source.tag in _DIALOGUES), None):
             return (dialogue,)
-        named = [source for source in shown if source.name == _PROMPT or fields_of(source.value) == (_PROMPT,)]
+        named = [source for source in shown if source.name == _PROMPT or _last_keys(source.value) == {_PROMPT}]
         return tuple(named[:1] or shown)
 
     def _decoded(self, name: str) -> Callable[[Task], str]:
@@ -175,11 +177,16 @@ def _plain(name: str, value: str) -> Callable[[Task], str]:
 
 def lacking(value: str) -> str:
     """Says that a task does not have what a `value` attribute refers to."""
-    keys = fields_of(value) or (value.removeprefix("$"),)
+    keys = [reference.removeprefix("$") for reference in references(value) or (value,)]
     return f"Its data has no {listed(list(_quoted(keys)))}."
 
 
-def _quoted(names: Sequence[str]) -> Iterator[str]:
+def _last_keys(value: str) -> set[str]:
+    """The keys at the ends of a `value` attribute's references."""
+    return {_KEY.findall(reference)[-1] for reference in references(value)}
+
+
+def _quoted(names: Iterable[str]) -> Iterator[str]:
     return (f'"{name}"' for name in names)
 
 

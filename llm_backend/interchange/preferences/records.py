@@ -79,6 +79,7 @@ class Reason(StrEnum):
     UNCHANGED = "left as the model wrote it"
     NO_ORIGINAL = "what the model wrote is not told (--project tells it, exports mostly do not)"
     IDENTICAL = "both answers are the same"
+    NO_ENTRY = "nothing in the list for which the labeling config repeats its fields"
     BLANK = "a text is empty"
     NOTICE = "a notice of the backend, no answer"
     NOT_THEIR_TURN = "the prompt does not end with the user's turn"

@@ -1,7 +1,7 @@
 """Which records of a task are worth learning from?"""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from llm_backend.core.notices import NOTICE_PREFIX
@@ -18,6 +18,7 @@ from llm_backend.interchange.preferences.records import (
     texts_of,
 )
 from llm_backend.interchange.preferences.way import Way
+from llm_backend.interchange.preferences.ways import Ways
 
 _ASKING = ("user", "tool")
 _AS_KIND: Mapping[Kind, Callable[[Record], Iterator[Record]]] = {
@@ -29,10 +30,15 @@ _AS_KIND: Mapping[Kind, Callable[[Record], Iterator[Record]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A record and the annotation that it comes from."""
+    """A record and the annotation that it comes from.
+
+    Attributes:
+        entry: Of what the labeling config repeats, the entry that it is of, by its numbers; the outermost first.
+    """
 
     record: Record
     annotation: Annotation
+    entry: tuple[int | str, ...] = ()
 
 
 class Taking:
@@ -42,12 +48,12 @@ class Taking:
         left: How many annotations, or records of theirs, were left for which reason.
     """
 
-    def __init__(self, way: Way, kind: Kind, policy: Policy = EVERYBODY) -> None:
+    def __init__(self, ways: Ways, kind: Kind, policy: Policy = EVERYBODY) -> None:
         """
         Args:
-            kind: What records are wanted; a way may yield pairs, which stand for other kinds as well.
+            kind: The one that the ways were looked for; a way may yield pairs, which stand for other kinds as well.
         """
-        self._way = way
+        self._ways = ways
         self._as_kind = _AS_KIND[kind]
         self._policy = policy
         self.left: Counter[Reason] = Counter()
@@ -59,20 +65,28 @@ class Taking:
             TaskError: The task's data is not what the labeling config shows; nothing of it was taken then.
         """
         kept, left = sift(self._policy, annotations)
-        counting, undecided = decide(self._policy, kept, self._way.said)
-        left += undecided
+        ways = list(self._ways.of(task.data))
+        if not ways:
+            left[Reason.NO_ENTRY] += len(kept)
+        decided = [decide(self._policy, kept, way.said) for _, way in ways]
         taken: list[Taken] = []
-        for annotation in counting:
-            made: dict[Record, None] = {}
-            for record in self._way.records(task, annotation):
-                fault = record if isinstance(record, Reason) else unfit(record)
-                if fault is not None:
-                    left[fault] += 1
-                elif not isinstance(record, Reason):
-                    made |= dict.fromkeys(self._as_kind(record))
-            taken += (Taken(record, annotation) for record in made)
-        self.left += left
+        for annotation in kept:
+            for (entry, way), (counting, _) in zip(ways, decided, strict=True):
+                records = self._records(way, task, annotation, left) if annotation in counting else ()
+                taken += (Taken(record, annotation, tuple(number for _, number in entry.flags)) for record in records)
+        self.left += sum((undecided for _, undecided in decided), left)
         return taken
+
+    def _records(self, way: Way, task: Task, annotation: Annotation, left: Counter[Reason]) -> Iterable[Record]:
+        """What an annotation makes in one way; why else it makes nothing is added to what is left."""
+        made: dict[Record, None] = {}
+        for record in way.records(task, annotation):
+            fault = record if isinstance(record, Reason) else unfit(record)
+            if fault is not None:
+                left[fault] += 1
+            elif not isinstance(record, Reason):
+                made |= dict.fromkeys(self._as_kind(record))
+        return made
 
 
 def unfit(record: Record) -> Reason | None:

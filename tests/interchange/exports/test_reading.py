@@ -227,3 +227,14 @@ def test_a_list_that_a_table_tells_as_json_is_one_again(tmp_path: Path) -> None:
     row = MIN | {"text": ["One.", "Two."], "other": "x"}
     (found,) = tasks(table(tmp_path, [row], "export.csv", ","))
     assert found.data["text"] == ["One.", "Two."]
+
+
+@pytest.mark.parametrize("name", ["export.csv", "export.json"])
+def test_flat_exports_do_not_tell_which_entry_of_a_repeater_is_meant(tmp_path: Path, name: str) -> None:
+    """Label Studio puts all answers of `kind_0`, `kind_1`, ... into one column."""
+    file = tmp_path / name
+    told = {"pages": ["x"], "kind_{{idx}}": ["a"], "id": 1, "annotation_id": 1}
+    file.write_text(json.dumps([told]) if name.endswith("json") else "pages,id,annotation_id\n[],1,1\n")
+    xml = '<View><Repeater on="$pages"><Rating name="kind_{{idx}}" toName="page_{{idx}}"/></Repeater></View>'
+    with pytest.raises(RequestError, match='Export it as "JSON"'):
+        list(read_export(file, lambda: parse(xml)))

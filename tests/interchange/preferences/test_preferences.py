@@ -20,8 +20,8 @@ from llm_backend.interchange.preferences import (
     Roles,
     Taking,
     Turn,
+    Ways,
     Wishes,
-    find_way,
 )
 from tests.support.exported import PAIR, PAIRWISE, annotation, ranked, region, side, stars, task, written
 
@@ -33,7 +33,7 @@ def user(text: str) -> tuple[Turn, ...]:
 def take(
     xml: str, kind: Kind, raw: dict[str, Any], policy: str = "all", **wished: Any
 ) -> tuple[list[Record], dict[Reason, int]]:
-    taking = Taking(find_way(parse(xml), kind, Wishes(**wished)), kind, Policy.read(policy))
+    taking = Taking(Ways(parse(xml), kind, Wishes(**wished)), kind, Policy.read(policy))
     taken = taking.take(Task.from_json(raw), annotations_of(raw))
     return [one.record for one in taken], dict(+taking.left)
 
@@ -450,7 +450,7 @@ def test_a_rating_beside_a_response_is_of_the_response() -> None:
 )
 def test_what_cannot_be_known_is_asked_for(xml: str, kind: Kind, wished: dict[str, Any], told: str) -> None:
     with pytest.raises(RequestError, match=told):
-        find_way(parse(xml), kind, Wishes(**wished))
+        Ways(parse(xml), kind, Wishes(**wished))
 
 
 def test_the_prompt_can_be_named() -> None:
@@ -460,7 +460,86 @@ def test_the_prompt_can_be_named() -> None:
 
 
 def test_a_prediction_is_read_like_an_annotation() -> None:
-    taking = Taking(find_way(parse(PAIRWISE), "pairs", Wishes()), "pairs")
+    taking = Taking(Ways(parse(PAIRWISE), "pairs", Wishes()), "pairs")
     predicted = Annotation((Region("comparison", "answer1", "pairwise", {"selected": "right"}),))
     (taken,) = taking.take(Task(1, PAIR), (predicted,))
     assert (taken.record, taking.left) == (CHOSEN_RIGHT, Counter())
+
+
+# What a Repeater repeats
+
+REPEATED = """<View><Text name="title" value="$title"/><Repeater on="$pairs" indexFlag="{{idx}}">
+<Text name="prompt_{{idx}}" value="$pairs[{{idx}}].prompt"/><Text name="a_{{idx}}" value="$pairs[{{idx}}].a"/>
+<Text name="b_{{idx}}" value="$pairs[{{idx}}].b"/>%s</Repeater>%s</View>"""
+COMPARED = '<Pairwise name="pw_{{idx}}" toName="a_{{idx}},b_{{idx}}"/>'
+TWO = {"title": "T", "pairs": [{"prompt": "P0", "a": "A0", "b": "B0"}, {"prompt": "P1", "a": "A1", "b": "B1"}]}
+
+
+def chose(index: int, selected: str) -> dict[str, Any]:
+    return region(f"pw_{index}", "pairwise", selected, "selected")
+
+
+def test_each_entry_of_what_is_repeated_is_a_pair() -> None:
+    raw = task(1, TWO, annotation(2, chose(1, "left")), annotation(1, chose(0, "right"), chose(1, "right")))
+    assert take(REPEATED % (COMPARED, ""), "pairs", raw) == (
+        [
+            Preference(user("P0"), "B0", "A0"),
+            Preference(user("P1"), "B1", "A1"),
+            Preference(user("P1"), "A1", "B1"),
+        ],
+        {Reason.UNDECIDED: 1},
+    )
+
+
+def test_a_majority_is_found_for_each_entry() -> None:
+    told = [annotation(n, chose(0, "left"), chose(1, side)) for n, side in enumerate(("left", "right", "right"), 1)]
+    records, left = take(REPEATED % (COMPARED, ""), "pairs", task(1, TWO, *told), "majority")
+    assert records == [Preference(user("P0"), "A0", "B0"), Preference(user("P1"), "B1", "A1")]
+    assert left == {Reason.OUTVOTED: 4}
+
+
+def test_skipped_annotations_and_empty_lists_are_counted_once() -> None:
+    skipped = annotation(1, chose(0, "left"), was_cancelled=True)
+    assert take(REPEATED % (COMPARED, ""), "pairs", task(1, TWO, skipped)) == ([], {Reason.SKIPPED: 1})
+    raw = task(1, {"title": "T", "pairs": []}, annotation(1, chose(0, "left")))
+    assert take(REPEATED % (COMPARED, ""), "pairs", raw) == ([], {Reason.NO_ENTRY: 1})
+
+
+def test_ratings_and_choices_in_a_repeater_are_of_their_own_entry_beside_what_stands_outside() -> None:
+    xml = REPEATED % ('<Rating name="r_{{idx}}" toName="a_{{idx}}"/>', '<TextArea name="response" toName="title"/>')
+    raw = task(1, TWO, annotation(1, stars("r_0", 5), stars("r_1", 1), written("response", "All.")))
+    assert take(xml, "rated", raw)[0] == [
+        Rated(user("P0"), "A0", True, 5),
+        Rated(user("P1"), "A1", False, 1),
+    ]
+    assert take(xml, "demonstrations", raw)[0] == [Demonstration(user("T"), "All.")]
+    sorts = '<Choices name="c_{{idx}}" toName="b_{{idx}}"><Choice value="good"/><Choice value="bad"/></Choices>'
+    raw = task(1, TWO, annotation(1, region("c_1", "choices", ["bad"])))
+    records, left = take(REPEATED % (sorts, ""), "rated", raw, good=("good",), bad=("bad",), control="c_{{idx}}")
+    assert (records, left) == ([Rated(user("P1"), "B1", False)], {Reason.EMPTY: 1})
+
+
+def test_a_repeater_within_a_repeater_has_an_entry_for_each_of_both() -> None:
+    xml = """<View><Repeater on="$chats" indexFlag="{{c}}"><Repeater on="$chats[{{c}}].turns" indexFlag="{{t}}">
+    <Text name="q_{{c}}_{{t}}" value="$chats[{{c}}].turns[{{t}}].prompt"/>
+    <TextArea name="answer_{{c}}_{{t}}" toName="q_{{c}}_{{t}}"/></Repeater></Repeater></View>"""
+    data = {"chats": [{"turns": [{"prompt": "00"}]}, {"turns": []}, {"turns": [{"prompt": "20"}, {"prompt": "21"}]}]}
+    told = [written(f"answer_{name}", name) for name in ("0_0", "2_0", "2_1")]
+    assert take(xml, "demonstrations", task(1, data, annotation(1, *told)))[0] == [
+        Demonstration(user("00"), "0_0"),
+        Demonstration(user("20"), "2_0"),
+        Demonstration(user("21"), "2_1"),
+    ]
+
+
+def test_what_an_entry_lacks_is_named_with_its_number() -> None:
+    raw = task(1, {"title": "T", "pairs": [{"prompt": "P", "a": "A"}]}, annotation(1, chose(0, "left")))
+    with pytest.raises(InputError, match=r'no "pairs\[0\]\.b"'):
+        take(REPEATED % (COMPARED, ""), "pairs", raw)
+
+
+def test_what_is_repeated_is_told_by_its_name_in_the_config() -> None:
+    ways = Ways(parse(REPEATED % (COMPARED, "")), "pairs", Wishes())
+    assert ways.told == 'Pairwise "pw_{{idx}}"'
+    with pytest.raises(RequestError, match='no control "pw_0"; it has pw_'):
+        Ways(parse(REPEATED % (COMPARED, "")), "pairs", Wishes(control="pw_0"))
