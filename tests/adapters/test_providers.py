@@ -122,6 +122,30 @@ def test_missing_or_odd_usage_counts_as_nothing() -> None:
     assert [completion.usage for completion in completions] == [Usage(calls=1), Usage(calls=1)]
 
 
+def test_later_requests_are_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-ours")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: here")
+    with StubModel() as model:
+        ask_each(model, call_of(), call_of(), call_of("another, longer text: \u00fc\U0001f600"), call_of(model="other"))
+    first, same, longer, other = ({**asked.headers} for asked in model.asked)
+    assert first["x-gateway"] == "here"
+    assert first["openai-organization"] == "org-ours"
+    assert same == first
+    assert {**longer, "content-length": ""} == {**first, "content-length": ""}
+    assert longer["content-length"] != first["content-length"]
+    assert {**other, "content-length": ""} == {**first, "content-length": ""}
+    assert [asked.path for asked in model.asked] == ["/v1/chat/completions"] * 4
+    assert model.bodies[2]["messages"][1]["content"] == "another, longer text: \u00fc\U0001f600"
+
+
+def test_a_cookie_is_given_back_only_as_long_as_the_server_wants() -> None:
+    baked = replace(stub.says("a"), headers={"Set-Cookie": "place=1; Path=/"})
+    eaten = replace(stub.says("b"), headers={"Set-Cookie": "place=; Path=/; Max-Age=0"})
+    with StubModel(script(baked, eaten, stub.says("c"))) as model:
+        ask_each(model, call_of(), call_of(), call_of())
+    assert [asked.headers.get("cookie") for asked in model.asked] == [None, "place=1", None]
+
+
 def test_connections_are_reused() -> None:
     with StubModel() as model:
         ask_each(model, *[call_of() for _ in range(5)])
@@ -191,13 +215,18 @@ PASSING = [
 ]
 
 
+FIRST_OR_LATER = pytest.mark.parametrize("before", [0, 1], ids=["at first", "later"])
+"""The library makes a provider's first request, and those after a success are made like it."""
+
+
+@FIRST_OR_LATER
 @pytest.mark.parametrize("fault", PASSING)
-def test_a_fault_that_passes_is_asked_through(fault: Reply) -> None:
+def test_a_fault_that_passes_is_asked_through(fault: Reply, before: int) -> None:
     time = FakeTime()
-    with StubModel(script(fault, fault, stub.says("fine"))) as model:
-        completion = ask(model, call_of(), time=time)
+    with StubModel(script(*[stub.says("before")] * before, fault, fault, stub.says("fine"))) as model:
+        completion = ask_each(model, *[call_of()] * before, call_of(), time=time)[-1]
     assert completion.texts == ("fine",)
-    assert len(model.asked) == 3
+    assert len(model.asked) == before + 3
     assert time.slept == [0.25, 0.5], "full jitter: half of 0.5 s, half of 1 s"
     assert completion.seconds == 0.75
 
@@ -429,15 +458,16 @@ LASTING = [
 ]
 
 
+@FIRST_OR_LATER
 @pytest.mark.parametrize(("reply", "kind", "sentence"), LASTING)
 def test_what_cannot_pass_is_asked_once_and_told_in_a_sentence(
-    reply: Reply, kind: type[BackendError], sentence: str
+    reply: Reply, kind: type[BackendError], sentence: str, before: int
 ) -> None:
     time = FakeTime()
-    with StubModel(always(reply)) as model:
+    with StubModel(script(*[stub.says("before")] * before, then=always(reply))) as model:
         with pytest.raises(kind) as told:
-            ask(model, form_of(), time=time)
-        assert len(model.asked) == 1
+            ask_each(model, *[call_of()] * before, form_of(), time=time)
+        assert len(model.asked) == before + 1
         assert str(told.value).startswith(f"m at 127.0.0.1:{model.port}: ")
     assert type(told.value) is kind
     assert sentence in str(told.value)
@@ -473,13 +503,16 @@ LEAKS = [
 ]
 
 
+@FIRST_OR_LATER
 @pytest.mark.parametrize("reply", LEAKS)
-def test_keys_and_texts_reach_neither_errors_nor_logs(reply: Reply, caplog: pytest.LogCaptureFixture) -> None:
+def test_keys_and_texts_reach_neither_errors_nor_logs(
+    reply: Reply, before: int, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     told = ""
-    with StubModel(always(reply)) as model:
+    with StubModel(script(*[stub.says("before")] * before, then=always(reply))) as model:
         try:
-            ask(model, form_of(patience=2.0), time=FakeTime())
+            ask_each(model, *[call_of("before")] * before, form_of(patience=2.0), time=FakeTime())
         except BackendError as error:
             logging.getLogger("test").exception("failed")
             told = "".join(traceback.format_exception(error)) + _chain(error)

@@ -176,11 +176,11 @@ def test_a_projects_provider_gets_nothing_of_the_operators_environment(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with StubModel() as model:
         theirs = azure(model, version, guarded=True, api_key="theirs")
-        ask(model, call_of(), endpoint=theirs, media_hosts=("127.0.0.1",))
-    headers = model.asked[0].headers
-    assert "ours" not in str(headers)
-    assert KEY not in str(headers)
-    assert "theirs" in (headers.get("api-key", ""), headers.get("authorization", "").removeprefix("Bearer "))
+        ask_each(model, call_of(), call_of(), endpoint=theirs, media_hosts=("127.0.0.1",))
+    for headers in (asked.headers for asked in model.asked):
+        assert "ours" not in str(headers)
+        assert KEY not in str(headers)
+        assert "theirs" in (headers.get("api-key", ""), headers.get("authorization", "").removeprefix("Bearer "))
 
 
 # What the library takes from the environment
@@ -189,9 +189,10 @@ def test_a_projects_provider_gets_nothing_of_the_operators_environment(
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with StubModel() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.origin)
-        completion = ask(proxy, call_of(), endpoint=Endpoint("openai", "m", "http://models.example/v1"))
-    assert completion.texts
-    assert proxy.asked[0].headers["host"] == "models.example"
+        endpoint = Endpoint("openai", "m", "http://models.example/v1")
+        completions = ask_each(proxy, call_of(), call_of(), endpoint=endpoint)
+    assert all(completion.texts for completion in completions)
+    assert [asked.headers["host"] for asked in proxy.asked] == ["models.example"] * 2
 
 
 def test_certificates_of_the_environment_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _V1 = ("v1", "latest", "preview")
 _CONNECTIONS = 1000
 # Longer than the pauses of a person at work, so that Shift+Enter rarely pays for a new connection.
 _IDLE_SECONDS = 55.0
-_CONNECT_SECONDS = 10.0
+_TIMEOUT = Timeout(None, connect=10.0)
 
 
 @dataclass(frozen=True)
@@ -133,21 +133,13 @@ def refuse_private(endpoint: Endpoint, allowed: Collection[str] = ()) -> None:
         refuse_address(url.hostname or "", allowed, url.port)
 
 
-def open_client(endpoint: Endpoint, allowed: Collection[str] = ()) -> AsyncOpenAI:
-    """The one client for an endpoint, with retries off; its connections open when a loop first uses them.
+def open_client(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:
+    """The one client for an endpoint, with retries off, over the connections that were opened for it.
 
-    Proxies and certificates of the environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE) are honoured by the library.
-    Redirects are not followed: they would turn our POST into a GET, or lead away from the address that was checked.
-    Reading has no time-out here, since every call has one around it.
-
-    Args:
-        allowed: Hosts that may be private although the endpoint is guarded.
     Raises:
-        SettingsError: Address, key or certificates are none.
+        SettingsError: Address or key are none.
     """
     _refuse_nonsense(endpoint)
-    timeout = Timeout(None, connect=_CONNECT_SECONDS)
-    http = _http_client(endpoint, allowed, timeout)
     key = endpoint.api_key or NO_KEY
     headers = _own_headers_only(endpoint, key) if endpoint.guarded else None
     if endpoint.dated:
@@ -157,7 +149,7 @@ def open_client(endpoint: Endpoint, allowed: Collection[str] = ()) -> AsyncOpenA
             api_key=key,
             default_headers=headers,
             http_client=http,
-            timeout=timeout,
+            timeout=_TIMEOUT,
             max_retries=0,
         )
     return AsyncOpenAI(
@@ -165,7 +157,7 @@ def open_client(endpoint: Endpoint, allowed: Collection[str] = ()) -> AsyncOpenA
         api_key=key,
         default_headers=headers,
         http_client=http,
-        timeout=timeout,
+        timeout=_TIMEOUT,
         max_retries=0,
     )
 
@@ -183,13 +175,24 @@ def _refuse_nonsense(endpoint: Endpoint) -> None:
         raise SettingsError(f"{endpoint.address_setting} is no address; give a URL such as https://host/v1.")
 
 
-def _http_client(endpoint: Endpoint, allowed: Collection[str], timeout: Timeout) -> httpx2.AsyncClient:
+def open_connections(endpoint: Endpoint, allowed: Collection[str] = ()) -> httpx2.AsyncClient:
+    """The connections to an endpoint; each opens when a loop first uses it.
+
+    Proxies and certificates of the environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE) are honoured by the library.
+    Redirects are not followed: they would turn our POST into a GET, or lead away from the address that was checked.
+    Reading has no time-out here, since every call has one around it.
+
+    Args:
+        allowed: Hosts that may be private although the endpoint is guarded.
+    Raises:
+        SettingsError: The environment's certificates are none.
+    """
     try:
         if endpoint.guarded:
             transport = _guarded_transport(allowed)
-            return DefaultAioHttpClient(timeout=timeout, follow_redirects=False, trust_env=False, transport=transport)
+            return DefaultAioHttpClient(timeout=_TIMEOUT, follow_redirects=False, trust_env=False, transport=transport)
         limits = httpx2.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_IDLE_SECONDS)
-        return DefaultAioHttpClient(timeout=timeout, follow_redirects=False, limits=limits)
+        return DefaultAioHttpClient(timeout=_TIMEOUT, follow_redirects=False, limits=limits)
     except OSError as exc:
         raise SettingsError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used as certificates ({exc.strerror}).") from exc
 

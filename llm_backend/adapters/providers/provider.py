@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import httpx2
 from openai import APIStatusError
 
 from llm_backend.adapters.limits import Gate, Limits, Place
 from llm_backend.adapters.providers.answer import Answer, Unreadable, read
 from llm_backend.adapters.providers.dialect import Dialect, Rung, spelt
-from llm_backend.adapters.providers.endpoint import Endpoint, open_client, refuse_private
+from llm_backend.adapters.providers.endpoint import Endpoint, open_client, open_connections, refuse_private
 from llm_backend.adapters.providers.faults import LIBRARY_ERRORS, Declined, Transient, fault_of, unreadable
+from llm_backend.adapters.providers.line import Line
 from llm_backend.core.chat import Call, Completion, Takes, TextPart, Usage
 from llm_backend.core.wire import JSON
 from llm_backend.errors import BackendError, Busy, ProviderRefused, RateLimited, Unreachable
@@ -91,7 +91,8 @@ class Provider:
         self._limits = limits
         self._timing = timing
         self._observer = observer
-        self._client = open_client(endpoint, self._allowed)
+        self._http = open_connections(endpoint, self._allowed)
+        self._client = open_client(endpoint, self._http)
         self._ways: dict[str, _Way] = {}
 
     @property
@@ -106,7 +107,7 @@ class Provider:
         """Carry one call; see `core.chat.LLM`. What a server cannot do in one request is asked in several."""
         started = self._timing.clock()
         conversation = self._conversation(call, started + call.patience)
-        if call.n > 1 and not conversation.dialect.takes_n:
+        if call.n > 1 and not conversation.way.dialect.takes_n:
             parts = await self._separately(conversation, call.n, [])
         else:
             first = await self._ask(conversation, call.n)
@@ -126,14 +127,15 @@ class Provider:
         model = self.endpoint.name if call.model in (None, self.endpoint.model) else str(call.model)
         way = self._way(model)
         size = _size(call) if self._limits.counts_tokens else 0
-        return _Conversation(call, model, f"{model} at {self.endpoint.host}", way.dialect, way.gate, size, end)
+        return _Conversation(call, model, f"{model} at {self.endpoint.host}", way, size, end)
 
     def _way(self, model: str) -> "_Way":
         way = self._ways.get(model)
         if way is None:
             # RPM and TPM speak of the operator's own account, not of those that projects bring along.
             gate = Gate(metered=not self.endpoint.guarded)
-            way = self._ways[model] = _Way(Dialect(ollama=self.endpoint.provider == "ollama"), gate)
+            dialect = Dialect(ollama=self.endpoint.provider == "ollama")
+            way = self._ways[model] = _Way(dialect, gate, Line(self._client, self._http))
         return way
 
     async def _separately(self, conversation: "_Conversation", count: int, parts: list["_Part"]) -> list["_Part"]:
@@ -148,7 +150,7 @@ class Provider:
 
     async def _ask(self, conversation: "_Conversation", n: int) -> "_Part":
         """Ask until there is an answer: in another manner where the server wants one, again where it may help."""
-        call, dialect = conversation.call, conversation.dialect
+        call, dialect = conversation.call, conversation.way.dialect
         manner, tries = dialect.manner(call), 0
         while True:
             call = await spelt(call, manner)
@@ -170,7 +172,7 @@ class Provider:
     async def _exchange(self, conversation: "_Conversation", body: dict[str, JSON]) -> Answer:
         """One request and its reply, read and counted."""
         call = conversation.call
-        sending = _Sending(self._limits.place(call.lane, conversation.gate, call.group, conversation.size))
+        sending = _Sending(self._limits.place(call.lane, conversation.way.gate, call.group, conversation.size))
         outcome = "answered"
         try:
             answer = _usable(await self._post(conversation, body, sending), conversation.who)
@@ -218,9 +220,7 @@ class Provider:
     async def _reply(self, conversation: "_Conversation", body: dict[str, JSON], place: Place) -> bytes:
         """Send, and let the limits learn from the reply before the place is somebody else's."""
         try:
-            # Not `chat.completions.create`: it types every part of request and reply anew, which costs as much CPU
-            # as all the rest, and what compatible servers send must be checked by hand all the same.
-            reply = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+            reply = await conversation.way.line.post(body)
         except APIStatusError as error:
             fault = fault_of(error, self.endpoint, conversation.model)
             if isinstance(fault, Transient) and isinstance(fault.lasted, RateLimited):
@@ -237,7 +237,7 @@ class Provider:
         Raises:
             RateLimited: The provider has asked all calls to wait longer than that.
         """
-        pause = self._limits.pause(conversation.gate)
+        pause = self._limits.pause(conversation.way.gate)
         if pause > left and conversation.call.lane == "batch":
             raise RateLimited(f"{conversation.who}: rate limit reached. It asks to wait {math.ceil(pause)} s.")
 
@@ -264,7 +264,7 @@ class Provider:
         await self._timing.sleep(wait)
 
     def _learn(self, conversation: "_Conversation", *lessons: str | Rung) -> None:
-        if conversation.dialect.learn(*lessons):
+        if conversation.way.dialect.learn(*lessons):
             names = sorted(lesson.name.lower() if isinstance(lesson, Rung) else lesson for lesson in lessons)
             log.info("%s does not take %s; it will not be asked for again", conversation.who, ", ".join(names))
 
@@ -276,18 +276,18 @@ class _Conversation:
     call: Call
     model: str
     who: str
-    dialect: Dialect
-    gate: Gate
+    way: "_Way"
     size: int
     end: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """What is known of one model at the endpoint."""
+    """What is known of one model at the endpoint, and what leads to it."""
 
     dialect: Dialect
     gate: Gate
+    line: Line
 
 
 @dataclass(slots=True)
@@ -336,7 +336,7 @@ def _too_slow(conversation: _Conversation, sending: _Sending, seconds: float) ->
     if sending.began is not None:
         sending.place.overloaded()
         return Transient(Unreachable(f"{who}: no answer within {seconds:.3g} s. Is the model overloaded, or starting?"))
-    if conversation.gate.limiting:
+    if conversation.way.gate.limiting:
         return Busy(f"{who}: the provider takes fewer calls than there are; no turn came. Try again later.")
     return Busy(f"{who}: too many calls are under way; no turn came. Try again, or raise LLM_CONCURRENCY.")
 
