@@ -22,10 +22,10 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode
 
 from llm_backend.errors import BackendError, Unreachable
@@ -34,6 +34,7 @@ HERE = "http://127.0.0.1:9090"
 _LONGEST_PAUSE = 300.0
 _COLUMN = re.compile(r"(?<!\{)\{([^\W\d]\w*)\}(?!\})")
 _LABELS = "labels"
+_PART = 1 << 16
 
 
 class Refused(BackendError):
@@ -64,7 +65,7 @@ class Server:
         """What the server answers, an object that has a field `holds`.
 
         Args:
-            body: Sent along as JSON, where there is one; bytes as they are.
+            body: Sent along as JSON, where there is one; a file as it is, piece by piece.
             patience: Seconds to wait for an answer, where that is longer than usual.
         Raises:
             Refused: It answers with an error; the sentence is its own.
@@ -80,16 +81,21 @@ class Server:
 
     def read(self, path: str, method: str = "GET", body: Any = None, patience: float = 0.0) -> bytes:
         """What the server answers, as it is; see `ask`."""
+        return b"".join(self.parts(path, method, body, patience))
+
+    def parts(self, path: str, method: str = "GET", body: Any = None, patience: float = 0.0) -> Iterator[bytes]:
+        """The same, piece by piece."""
         shown = self._shown(path)
-        sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {} if sent is None else {"Content-Type": "application/json"}
+        sent, headers = _sent(body)
         if self._credentials:
             headers["Authorization"] = "Basic " + base64.b64encode(self._credentials.encode()).decode()
         try:
             request = urllib.request.Request(f"{self._base}/{path}", sent, headers, method=method)
             with self._opener.open(request, timeout=max(patience, self._timeout)) as answer:
-                held: bytes = answer.read()
-                return held
+                while part := answer.read(_PART):
+                    yield part
+                if answer.length:  # it ended too early
+                    raise http.client.IncompleteRead(b"", answer.length)
         except urllib.error.HTTPError as exc:
             with exc:  # it is the answer, too
                 raise Refused(_sentence(exc) or f"{shown} answers {exc.code} {exc.reason}.") from exc
@@ -158,12 +164,13 @@ class AutoEval:
             Unreachable: There is no server, or it does not answer.
         """
         file = Path(file_path)
+        called = name or file.name
+        called = called if called.endswith(file.suffix) else called + file.suffix
         try:
-            held = file.read_bytes()
+            with open(file, "rb") as held:
+                return self._upload(held, called, description or "")
         except OSError as exc:
             raise ValueError(f"{file} cannot be read ({exc.strerror}).") from exc
-        called = name or file.name
-        return self._upload(held, called if called.endswith(file.suffix) else called + file.suffix, description or "")
 
     def label_dataset(
         self,
@@ -195,7 +202,8 @@ class AutoEval:
             _require(info["columns"], _COLUMN.findall(prompt_template))
             body["prompt_template"] = prompt_template
         if few_shot_examples is not None:
-            body["few_shot_dataset_id"] = self._upload(_lines_of(few_shot_examples), "few-shot.jsonl", "examples")
+            lines = io.BytesIO(_lines_of(few_shot_examples))
+            body["few_shot_dataset_id"] = self._upload(lines, "few-shot.jsonl", "examples")
         if labels is not None:
             body["labels"] = list(labels)
         if label_column is not None:
@@ -254,9 +262,30 @@ class AutoEval:
         """Seconds for what takes the longer the larger a dataset is."""
         return 10 * self._timeout
 
-    def _upload(self, held: bytes, name: str, description: str) -> str:
-        query = urlencode({"name": name, "description": description})
-        return str(self._server.ask(f"datasets?{query}", "id", "POST", held, self._patience)["id"])
+    def _upload(self, held: IO[bytes], name: str, description: str) -> str:
+        return upload(self._server, held, name, description, self._patience)
+
+
+def upload(server: Server, file: IO[bytes], name: str, description: str, patience: float) -> str:
+    """Upload a dataset; returns its id.
+
+    Raises:
+        Refused, Unreachable: As `Server.ask`.
+    """
+    query = urlencode({"name": name, "description": description})
+    return str(server.ask(f"datasets?{query}", "id", "POST", file, patience)["id"])
+
+
+def _sent(body: Any) -> tuple[Any, dict[str, str]]:
+    """A body as it is sent, with what is told of it."""
+    if body is None:
+        return None, {}
+    kind = {"Content-Type": "application/json"}
+    if not hasattr(body, "read"):
+        return json.dumps(body).encode(), kind
+    size = body.seek(0, io.SEEK_END)
+    body.seek(0)
+    return body, {**kind, "Content-Length": str(size)}
 
 
 def _require(columns: Iterable[str], named: Iterable[str]) -> None:

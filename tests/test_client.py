@@ -3,13 +3,11 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
 
 from llm_backend.client import AutoEval, BuiltinMetrics, Metric, Refused
 from llm_backend.core.chat import Call
@@ -17,7 +15,7 @@ from llm_backend.core.judge import read_criterion
 from llm_backend.errors import KeyRefused, Unreachable
 from llm_backend.services import criteria
 from tests.support.scripted import Reply, ScriptedLLM
-from tests.support.serving import serving
+from tests.support.serving import listening, serving
 
 
 def judge(call: Call) -> Reply:
@@ -34,16 +32,9 @@ def model() -> ScriptedLLM:
 
 @pytest.fixture
 def url(tmp_path: Path, model: ScriptedLLM) -> Iterator[str]:
-    with serving(model, tmp_path / "server", basic_auth_user="ann", basic_auth_pass="secret") as host:
-        server = make_server("127.0.0.1", 0, host.http.application, threaded=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.port}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+    guarded = {"basic_auth_user": "ann", "basic_auth_pass": "secret"}
+    with serving(model, tmp_path / "server", **guarded) as host, listening(host) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

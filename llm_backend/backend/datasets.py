@@ -144,6 +144,7 @@ class Dataset:
         self._known = Progress()
         self._runs: dict[str, Run] = {}
         self._reasons: dict[str, str] = {}
+        self._unasked = "It was not asked: the dataset changed while it was being labelled."
 
     def lacking(self, columns: Collection[str]) -> tuple[str, ...]:
         """What the config's controls are about and a dataset with these columns cannot show, such as `$text`."""
@@ -185,6 +186,10 @@ class Dataset:
     def look_at(self, run: Run) -> None:
         """Take in what came of a run."""
         self._runs[run.id] = run
+        if run.unfinished:
+            self._unasked = "It was not asked yet."
+        elif run.state != "completed":
+            self._unasked = f"It was not asked: the job was {run.state}."
         self._gather_reasons()
 
     def answers(self, tasks: Sequence[Task]) -> Iterator[Answer]:
@@ -195,8 +200,7 @@ class Dataset:
 
     def _answer(self, digest: str, kept: Kept | None) -> Answer:
         if kept is None:
-            reason = self._reasons.get(digest, "It was not asked: the dataset changed while it was being labelled.")
-            return Answer(None, reason)
+            return Answer(None, self._reasons.get(digest, self._unasked))
         if kept.prediction is None:
             return Answer(None, kept.reason, lasting=True)
         prediction = Prediction.from_json({**kept.prediction, "model_version": self.spec.version})

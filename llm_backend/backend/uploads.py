@@ -207,7 +207,8 @@ class Uploads:
             )
         rubric = _rubric(uploaded, labelling)
         dataset = self._datasets.resume(labelling.spec, run)
-        layout = Layout(uploaded.columns, rubric.label_column, uploaded.ids, run.counts.get("failed", 0) > 0)
+        lacking = any(run.counts.get(state) for state in ("failed", "waiting", "cancelled"))
+        layout = Layout(uploaded.columns, rubric.label_column, uploaded.ids, lacking)
         reviewed = self._judging.reviewed(uploaded.project, rubric)
         return layout.names, map(layout.plain, judge_rows(rows(file), rubric, dataset.answers, reviewed))
 

@@ -1,7 +1,8 @@
 """How does a command speak with a running server? Over HTTP, with the credentials that the server itself is told."""
 
 import functools
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -11,6 +12,8 @@ from llm_backend.cli.options import takes_settings
 from llm_backend.core.controls.base import listed
 from llm_backend.errors import RequestError
 from llm_backend.settings import Settings
+
+PORT = 9090
 
 
 class Server(client.Server):
@@ -25,6 +28,11 @@ class Server(client.Server):
         shown = f"{settings.basic_auth_user}:{settings.basic_auth_pass}" if settings.guarded else ""
         address = url or f"http://127.0.0.1:{port}/{settings.url_secret}"
         super().__init__(address, shown, secret=settings.url_secret, timeout=timeout)
+        self._flags = ["--url", url] if url else [] if port == PORT else ["--port", str(port)]
+
+    def command(self, *words: str) -> str:
+        """A command to be typed that asks this server."""
+        return shlex.join(("llm-backend", *words, *self._flags))
 
     def project(self, wanted: str = "") -> str:
         """The whole key of a project that the server knows.
@@ -56,15 +64,24 @@ def takes_server(command: Callable[..., Any]) -> Callable[..., Any]:
     return _located(told)
 
 
-def takes_settings_and_server(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a command that asks a model by itself, too: it is called with `settings` as well."""
+def takes_settings_and_server(
+    asks_model: Callable[[Mapping[str, Any]], bool] = lambda told: True,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The same for a command that asks a model by itself, too: it is called with `settings` as well.
 
-    @takes_settings()
-    @functools.wraps(command)
-    def told(*, settings: Settings, url: str | None, port: int, timeout: float, **others: Any) -> Any:
-        return command(settings=settings, server=Server(settings, url, port, timeout), **others)
+    Args:
+        asks_model: Tells by the command's arguments whether it does this time: else it needs no key.
+    """
 
-    return _located(told)
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @takes_settings(asks_model)
+        @functools.wraps(command)
+        def told(*, settings: Settings, url: str | None, port: int, timeout: float, **others: Any) -> Any:
+            return command(settings=settings, server=Server(settings, url, port, timeout), **others)
+
+        return _located(told)
+
+    return decorate
 
 
 def _located(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,7 +100,7 @@ def web_address(ctx: click.Context, param: click.Parameter, url: str | None) -> 
 _WHERE = (
     click.option("--url", metavar="URL", callback=web_address, help="Address of the server, where it is not here."),
     click.option(
-        "--port", default=9090, show_default=True, type=click.IntRange(1, 65535), help="Its port on this machine."
+        "--port", default=PORT, show_default=True, type=click.IntRange(1, 65535), help="Its port on this machine."
     ),
     click.option("--timeout", default=3.0, show_default=True, type=click.FloatRange(0.1), help="Seconds to wait."),
 )

@@ -23,13 +23,13 @@ _PATIENCE = 60.0
 _COLUMNS = ("RUN", "PROJECT", "STATE", "DONE", "FAILED", "LEFT", "STARTED", "VERSION")
 
 
-def _an_id(ctx: click.Context, param: click.Parameter, told: str | None) -> str | None:
+def an_id(ctx: click.Context, param: click.Parameter, told: str | None) -> str | None:
     if told is not None and not (told.isascii() and told.replace("-", "").isalnum()):
         raise click.BadParameter(f"{told!r} is no run's id; llm-backend jobs lists them.")
     return told
 
 
-_run_id = click.argument("run_id", metavar="ID", callback=_an_id)
+_run_id = click.argument("run_id", metavar="ID", callback=an_id)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
@@ -135,7 +135,7 @@ def retry(server: Server, run_id: str, as_json: bool) -> None:
 
 
 @jobs.command(short_help="Follow runs until they end.")
-@click.argument("run_id", metavar="[ID]", required=False, callback=_an_id)
+@click.argument("run_id", metavar="[ID]", required=False, callback=an_id)
 @click.option("--every", default=1.0, show_default=True, type=click.FloatRange(0.05), help="Seconds between looks.")
 @_as_json
 @takes_server
@@ -149,17 +149,25 @@ def watch(server: Server, run_id: str | None, every: float, as_json: bool) -> No
       llm-backend jobs watch
       llm-backend jobs watch 3f0c5a9b1d2e
     """
-    looks = _looks(server, run_id, every)
     if as_json:
+        looks = _looks(server, run_id, every)
         last = _follow_in_lines(looks, lambda job: json.dumps(job, ensure_ascii=False))
-    elif sys.stdout.isatty():
-        last = _follow_in_bars(looks)
     else:
-        last = _follow_in_lines(looks, _line)
+        last = follow(server, run_id, every)
     if not last and not as_json:
         click.echo("No run is under way.")
     if any(job["state"] != "completed" for job in last.values()):
         raise SystemExit(1)
+
+
+def follow(server: Server, run_id: str | None, every: float = 1.0) -> dict[str, Job]:
+    """Follow a run, or all that are under way, until they end or are paused; returns them by their ids.
+
+    Args:
+        every: Seconds between looks.
+    """
+    looks = _looks(server, run_id, every)
+    return _follow_in_bars(looks) if sys.stdout.isatty() else _follow_in_lines(looks, _line)
 
 
 # Asking the server
@@ -171,18 +179,19 @@ def _jobs(server: Server, states: Iterable[str], most: int) -> list[Job]:
     return found
 
 
-def _job(server: Server, run_id: str, query: str = "most=1") -> dict[str, Any]:
+def ask_job(server: Server, run_id: str, query: str = "most=1") -> dict[str, Any]:
+    """A run, as /jobs tells of it."""
     return server.ask(f"jobs/{run_id}?{query}", holds="state")
 
 
 def _with_failures(server: Server, run_id: str, every: bool) -> tuple[Job, list[Job]]:
     """A run and its failed tasks, page by page."""
     most = 1000 if every else _FAILURES_SHOWN
-    job = _job(server, run_id, f"state=failed&most={most}")
+    job = ask_job(server, run_id, f"state=failed&most={most}")
     tasks: list[Job] = job.pop("tasks")
     following = job.pop("next", None)
     while every and following is not None:
-        page = _job(server, run_id, f"state=failed&most={most}&after={following}")
+        page = ask_job(server, run_id, f"state=failed&most={most}&after={following}")
         tasks += page["tasks"]
         following = page["next"]
     return job, tasks
@@ -199,7 +208,7 @@ def _looks(server: Server, run_id: str | None, every: float) -> Iterator[Sequenc
     heard: float | None = None
     while followed:
         try:
-            found = [_job(server, ident) for ident in followed]
+            found = [ask_job(server, ident) for ident in followed]
             heard = time.monotonic()
             yield found
             if not any(job["state"] in _ACTIVE for job in found):

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,14 +24,16 @@ from llm_backend.cli.asking import (
     state_of,
     stoppable,
 )
+from llm_backend.cli.calling import Server, takes_settings_and_server
+from llm_backend.cli.jobs import an_id
+from llm_backend.cli.judge_there import Wanted, fetch, judge_there
 from llm_backend.cli.label import text_of
 from llm_backend.cli.label_progress import Obstacle, Shown
-from llm_backend.cli.options import takes_settings
 from llm_backend.cli.review import Review
 from llm_backend.cli.review_there import ReviewThere
 from llm_backend.cli.wording import plain
 from llm_backend.core.chat import LLM
-from llm_backend.core.judge import LABEL_COLUMN, Rubric, find_criterion, make_rubric, reworded
+from llm_backend.core.judge import LABEL_COLUMN, Rubric, criterion_text, find_criterion, make_rubric, reworded
 from llm_backend.errors import RequestError
 from llm_backend.interchange.tasks import Survey, rows, survey, write_rows
 from llm_backend.settings import Settings
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 PROJECT = "dataset"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PAIRS_TOLD = 10
+_REVIEW = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Judgement:
     labels: tuple[str, ...] = ()
     label_column: str | None = None
     few_shot: Path | None = None
-    review: int = 16
+    review: int = _REVIEW
     retry: bool = False
     there: bool = False
 
@@ -80,17 +83,14 @@ class Judgement:
 
 
 @click.command(short_help="Label a dataset by a criterion, with a person's help.")
-@click.argument("data", metavar="DATA", type=_FILE)
+@click.argument("data", metavar="[DATA]", type=_FILE, required=False)
 @click.option(
     "--criterion",
     metavar="NAME|FILE|TEXT",
-    required=True,
     help="What decides: faithfulness, relevance, answer_correctness, summarization, toxicity, coherence, "
     "hallucination, instruction_following; or a file, or a text, that names columns as {column}.",
 )
-@click.option(
-    "--output", metavar="FILE", type=click.Path(path_type=Path), required=True, help="A .csv, .jsonl or .json to write."
-)
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="A .csv, .jsonl or .json to write.")
 @click.option("--labels", metavar="A,B,...", default="0,1", show_default=True, help="The labels to choose from.")
 @click.option(
     "--label-column", metavar="NAME", help=f"The column of people's labels, if there is one.  [default: {LABEL_COLUMN}]"
@@ -100,27 +100,36 @@ class Judgement:
     "--review",
     metavar="N",
     type=click.IntRange(0, 1000),
-    default=16,
-    show_default=True,
-    help="Show so many labels to you first, and learn from your word; 0: none.",
+    help=f"Show so many labels to you first, and learn from your word; 0: none.  [default: {_REVIEW}]",
 )
 @click.option(
     "--label-studio", "LABEL_STUDIO_URL", metavar="URL", help="Review there, in a new project (LABEL_STUDIO_URL)."
 )
 @click.option("--retry", is_flag=True, help="Ask anew for rows that failed for good, such as refused ones.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there already.")
-@takes_settings()
+@click.option(
+    "--wait/--no-wait",
+    default=True,
+    help="--no-wait: a running server judges, without a review; this prints the job's id and ends.",
+)
+@click.option("--job", metavar="ID", callback=an_id, help="Write the labels of a job that --no-wait began.")
+@takes_settings_and_server(lambda told: not _elsewhere(told))
+@click.pass_context
 def judge(
+    ctx: click.Context,
     settings: Settings,
-    data: Path,
-    criterion: str,
-    output: Path,
+    server: Server,
+    data: Path | None,
+    criterion: str | None,
+    output: Path | None,
     labels: str,
     label_column: str | None,
     few_shot: Path | None,
-    review: int,
+    review: int | None,
     retry: bool,
     overwrite: bool,
+    wait: bool,
+    job: str | None,
 ) -> None:
     """Give every row of DATA a label: a .csv or .tsv with a header, a .jsonl, a .json list, an export of Label Studio.
 
@@ -133,6 +142,9 @@ def judge(
     is right, and run the same command again. Until all is done, everything is kept in FILE.state: the same command goes
     on after an interruption, also in the midst of the review.
 
+    With --no-wait (or --url) a running server judges instead, without a review: --no-wait prints the id of the job, and
+    --job writes its labels when it has ended, or with --no-wait those that there are by now.
+
     Exits with 0 when every row has a label, 1 when some have none, 2 when something given cannot be used.
 
     \b
@@ -141,14 +153,37 @@ def judge(
       llm-backend judge chats.jsonl --criterion "Is {reply} polite?" --output judged.jsonl --review 0
       llm-backend judge answers.csv --criterion relevance --output judged.csv --label-studio http://localhost:8080
       llm-backend judge answers.csv --criterion tone.txt --labels good,poor --few-shot known.csv --output out.csv
+      llm-backend judge answers.csv --criterion faithfulness --no-wait
+      llm-backend judge --job 5f0c9a7b1d2e --output judged.csv
     """
-    refuse_overwriting(output, overwrite)
-    there = bool(click.get_current_context().params.get("LABEL_STUDIO_URL"))
-    if there and not settings.label_studio_api_key:
-        raise click.UsageError("--label-studio needs LABEL_STUDIO_API_KEY, an access token of a user of it.")
+    if output is not None:
+        refuse_overwriting(output, overwrite)
+    if job is not None:
+        if data is not None or criterion is not None or output is None:
+            raise click.UsageError("--job goes with --output FILE, and with neither DATA nor --criterion.")
+        raise SystemExit(fetch(server, job, output, wait=wait))
+    if data is None or criterion is None:
+        raise click.UsageError("Say what to judge, and by what: DATA and --criterion NAME|FILE|TEXT.")
     told = tuple(labels.split(","))
-    job = Judgement(data, criterion, output, told, label_column, few_shot, review, retry, there)
-    raise SystemExit(judge_dataset(settings, job))
+    studio = bool(ctx.params.get("LABEL_STUDIO_URL"))
+    if _elsewhere(ctx.params):
+        if review or studio or retry:
+            raise click.UsageError("A running server judges without --review, --label-studio and --retry.")
+        with refusals():
+            wanted = Wanted(data, criterion_text(criterion, _ours(), _held), told, label_column, few_shot)
+        raise SystemExit(judge_there(server, wanted, output, wait=wait))
+    if output is None:
+        raise click.UsageError("Say where to: --output FILE.")
+    if studio and not settings.label_studio_api_key:
+        raise click.UsageError("--label-studio needs LABEL_STUDIO_API_KEY, an access token of a user of it.")
+    seen = _REVIEW if review is None else review
+    here = Judgement(data, criterion, output, told, label_column, few_shot, seen, retry, studio)
+    raise SystemExit(judge_dataset(settings, here))
+
+
+def _elsewhere(told: Mapping[str, Any]) -> bool:
+    """Whether a running server judges, or has."""
+    return not told["wait"] or told["job"] is not None or told["url"] is not None
 
 
 def judge_dataset(settings: Settings, job: Judgement, llm: LLM | None = None) -> int:
@@ -231,15 +266,22 @@ def _is_file(name: Path) -> bool:
         return False
 
 
-def _rubric(job: Judgement, found: Survey) -> Rubric:
-    from llm_backend.services import criteria
+def _ours() -> Mapping[str, str]:
+    from llm_backend.services import criteria  # brings much with it: only now
 
+    return criteria()
+
+
+def _held(name: str) -> str | None:
+    """What the file of that name holds; None if there is none."""
+    return text_of(Path(name)) if _is_file(Path(name)) else None
+
+
+def _rubric(job: Judgement, found: Survey) -> Rubric:
     if job.label_column is not None and job.label_column not in found.columns:
         has = ", ".join(f'"{name}"' for name in found.columns)
         raise RequestError(f'{job.data} has no column "{job.label_column}" of labels; it has {has}.')
-    criterion = find_criterion(
-        job.criterion, criteria(), lambda name: text_of(Path(name)) if _is_file(Path(name)) else None
-    )
+    criterion = find_criterion(job.criterion, _ours(), _held)
     try:
         return make_rubric(criterion, found.columns, job.labels, job.label_column or LABEL_COLUMN)
     except RequestError as exc:

@@ -3,7 +3,7 @@
 import difflib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,14 @@ from llm_backend.settings import PROVIDERS, Settings, read
 NAMES = tuple(item.metadata["name"] for item in fields(Settings))
 
 
-def takes_settings(asks_model: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def takes_settings(
+    asks_model: bool | Callable[[Mapping[str, Any]], bool] = True,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the flags for settings, and hand it `settings`, checked.
 
     Args:
-        asks_model: False for a command that asks no model: it needs no key, and has no flags about the model.
+        asks_model: False for a command that asks no model: it needs no key, and has no flags about the model. Or what
+            tells by the command's arguments whether it asks one this time.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,7 +30,8 @@ def takes_settings(asks_model: bool = True) -> Callable[[Callable[..., Any]], Ca
         def told(env_file: Path | None, changed: tuple[str, ...], **others: Any) -> Any:
             flags = {name: value for name in NAMES if (value := others.pop(name, None)) is not None}
             environ = {**os.environ, **dict(map(_assignment, changed)), **flags}
-            settings = read(environ, env_file or Path(".env"), asks_model=asks_model)
+            asks = asks_model if isinstance(asks_model, bool) else asks_model(others)
+            settings = read(environ, env_file or Path(".env"), asks_model=asks)
             return command(settings=settings, **others)
 
         for option in reversed((*_MODEL, *_ANY) if asks_model else _ANY):

@@ -87,7 +87,7 @@ class Refined:
 @click.option("--output", metavar="PROMPT.txt", type=click.Path(dir_okay=False, path_type=Path), help="Write it there.")
 @click.option("--save", is_flag=True, help="Make it the project's prompt on a running server, if it is better.")
 @click.option("--project", metavar="KEY", help="The project on that server, by its number or its whole key.")
-@takes_settings_and_server
+@takes_settings_and_server()
 def refine(
     settings: Settings,
     server: Server,

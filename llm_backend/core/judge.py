@@ -77,17 +77,22 @@ def find_criterion(
     Raises:
         RequestError: There is none of that name, or it cannot be read.
     """
+    return read_criterion(criterion_text(told, ours, file))
+
+
+def criterion_text(told: str, ours: Mapping[str, str], file: Callable[[str], str | None] = lambda name: None) -> str:
+    """The text of the criterion that is meant, with its head; see `find_criterion`."""
     name = re.sub(r"[\s-]+", "_", told.strip().casefold())
     if name in ours:
-        return read_criterion(ours[name])
+        return ours[name]
     if (held := file(told)) is not None:
-        return read_criterion(held)
+        return held
     if told.strip() and not re.search(r"[\s{]", told.strip()):
         raise RequestError(
             f'There is no criterion and no file "{told.strip()[:60]}". Ours are {", ".join(sorted(ours))}; '
             "or write one out, such as: Is {output} polite?"
         )
-    return read_criterion(told)
+    return told
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from flask import Blueprint, Response, jsonify, request
 from llm_backend.backend.uploads import Uploaded, Uploads, Wanted
 from llm_backend.core.judge import LABEL_COLUMN
 from llm_backend.errors import RequestError
-from llm_backend.interchange.tasks import object_lines, table_lines
+from llm_backend.interchange.tasks import list_parts, object_lines, table_lines
 from llm_backend.services import Services, criteria
 from llm_backend.web.bodies import read_body
 from llm_backend.web.steering import iso, run_json
 
 _CHUNK = 1 << 16
-_FORMATS = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
+_FORMATS = {"csv": "text/csv", "jsonl": "application/x-ndjson", "json": "application/json"}
 _KNOWN = frozenset(("prompt_template", "metric", "few_shot_dataset_id", "labels", "label_column"))
 
 
@@ -51,7 +51,8 @@ def uploading(services: Services) -> Blueprint:
         if wanted not in _FORMATS:
             raise RequestError(f'"format" is one of {", ".join(_FORMATS)}; found "{wanted[:40]}".')
         columns, rows = uploads.labelled(ident)
-        lines = table_lines(rows, columns) if wanted == "csv" else object_lines(rows)
+        written = {"csv": lambda: table_lines(rows, columns), "jsonl": lambda: object_lines(rows)}
+        lines = written.get(wanted, lambda: list_parts(rows))()
         disposition = {"Content-Disposition": f'attachment; filename="{ident}.{wanted}"'}
         encoded = (line.encode("utf-8", "backslashreplace") for line in lines)
         return Response(encoded, content_type=f"{_FORMATS[wanted]}; charset=utf-8", headers=disposition)

@@ -6,7 +6,6 @@ import os
 import pty
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +13,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from werkzeug.serving import make_server
 
 from llm_backend.cli import main
 from llm_backend.core.chat import Call
 from llm_backend.errors import KeyRefused, ProviderRefused
 from tests.support.scripted import Reply, ScriptedLLM
 from tests.support.serving import GOOD, PROJECT, Caller, serving, task
+from tests.support.serving import listening as on_a_port
 
 TROUBLE = "m: refused \x1b[31m[red]this[/red]\x07 one."
 
@@ -35,15 +34,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @contextmanager
 def listening(host: Caller) -> Iterator[str]:
     """The application on a port of its own; the flag that leads there."""
-    server = make_server("127.0.0.1", 0, host.http.application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"--port={server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with on_a_port(host) as port:
+        yield f"--port={port}"
 
 
 def say(*words: str, **environ: str) -> Result:

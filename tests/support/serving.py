@@ -1,5 +1,6 @@
 """The application in a test: real store, real loop, a scripted model."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
+from werkzeug.serving import make_server
 
 from llm_backend.adapters.store import Store
 from llm_backend.core.chat import LLM
@@ -92,6 +94,20 @@ class Caller:
 
     def webhook(self, body: dict[str, Any]) -> None:
         assert self.http.post("/webhook", json=body).status_code == 200
+
+
+@contextmanager
+def listening(host: Caller) -> Iterator[int]:
+    """The application on a port of its own."""
+    server = make_server("127.0.0.1", 0, host.http.application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def task(ident: int, text: str = "I love it when my computer crashes") -> dict[str, Any]:

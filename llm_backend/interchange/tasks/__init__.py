@@ -8,6 +8,7 @@ from llm_backend.interchange.tasks.row import Fault, Labelled, Row
 from llm_backend.interchange.tasks.writing import (
     Form,
     distinct,
+    list_parts,
     object_lines,
     require_writable,
     table_lines,
@@ -27,6 +28,7 @@ __all__ = [
     "entries",
     "is_table",
     "json_lines",
+    "list_parts",
     "object_lines",
     "opened",
     "require_writable",

@@ -110,12 +110,21 @@ def _write_lines(stream: IO[str], labelled: Iterable[Labelled], form: Form) -> N
     _lines(stream, map(_task_json, labelled))
 
 
+def list_parts(rows: Iterable[Mapping[str, JSON]]) -> Iterator[str]:
+    """A list of objects, piece by piece."""
+    return _listed(json.dumps(row, ensure_ascii=False) for row in rows)
+
+
 def _list(stream: IO[str], told: Iterable[str]) -> None:
+    stream.writelines(_listed(told))
+
+
+def _listed(told: Iterable[str]) -> Iterator[str]:
     separator = "["
     for one in told:
-        stream.write(f"{separator}\n{one}")
+        yield f"{separator}\n{one}"
         separator = ","
-    stream.write("[]\n" if separator == "[" else "\n]\n")
+    yield "[]\n" if separator == "[" else "\n]\n"
 
 
 def _lines(stream: IO[str], told: Iterable[str]) -> None:
