@@ -397,11 +397,26 @@ def test_what_is_not_kept_any_more_is_not_pushed() -> None:
     play(scene)
 
 
-def test_a_store_that_fails_is_told_and_the_next_answers_are_pushed() -> None:
+def test_a_store_that_is_away_for_a_while_costs_no_push() -> None:
+    async def scene(at: Scene) -> None:
+        def comes_back() -> None:
+            at.store.broken = len(at.pauses.taken) < 4
+
+        at.store.broken = True
+        at.pauses.then = comes_back
+        at.settle(1, 2)
+        assert await at.done() == PushReport(stored=2)
+        assert at.pauses.taken == [1.0, 1.0, 2.0, 4.0]
+
+    play(scene)
+
+
+def test_a_store_that_stays_away_is_told_and_the_next_answers_are_pushed() -> None:
     async def scene(at: Scene) -> None:
         at.store.broken = True
         at.settle(1)
         assert await at.done() == PushReport(refused=1, reason="The disk is full.")
+        assert 800 < sum(at.pauses.taken) < 960
         at.store.broken = False
         at.settle(2)
         assert (await at.done()).stored == 1

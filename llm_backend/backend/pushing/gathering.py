@@ -13,12 +13,12 @@ from typing import Protocol
 
 from llm_backend.adapters.host import HostError
 from llm_backend.adapters.runs import Question
-from llm_backend.backend.push import PATIENCE, SLICE, Push, PushReport, Sleep, Target, in_vain
+from llm_backend.backend.push import PATIENCE, SLICE, Push, PushReport, Sleep, in_vain
 from llm_backend.backend.pushing.claims import LEASE, ON_ITS_WAY, HandingOver, StoreClaim, Storing
 from llm_backend.backend.pushing.following import Answers, Following
 from llm_backend.backend.pushing.targets import Targets
 from llm_backend.core.wire import Prediction, TaskId
-from llm_backend.errors import BackendError
+from llm_backend.errors import BackendError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Pushing:
         Args:
             gather: Seconds to wait for more before a push.
             most: Answers pushed at once; so many do not wait for more.
-            patience: Seconds for which a host that is down is looked for.
+            patience: Seconds for which a host or a store that is away is tried again.
             lease: Seconds after which what this process was storing is free, if it dies.
             clock: Seconds since 1970, as the store counts them.
             call_later: Calls something in so many seconds; the running loop does, unless another is given.
@@ -186,7 +186,7 @@ class Pushing:
     async def _push_some(self, project: str) -> None:
         version, tasks = self._next(project)
         try:
-            report = await self._pushed(project, version, tasks)
+            report = await self._push_in_time(project, version, tasks)
         except BackendError as exc:
             report = PushReport(refused=len(tasks), reason=exc.sentence)
         # Any fault: it would end the project's worker without a word, and with it every push that waits.
@@ -204,9 +204,22 @@ class Pushing:
             del groups[version]
         return version, tasks
 
-    async def _pushed(self, project: str, version: str, tasks: Group) -> PushReport:
+    async def _push_in_time(self, project: str, version: str, tasks: Group) -> PushReport:
+        """Push, though the host or the store be away for a while."""
         deadline = min(waiting.since for waiting in tasks.values()) + self._patience
-        target = await self._found(project, deadline)
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._pushed(project, version, tasks, deadline)
+            except (HostError, StoreError) as exc:
+                if (isinstance(exc, HostError) and in_vain(exc)) or self._clock() + pause > deadline:
+                    raise
+                log.warning("push project=%s waits for %g s: %s", project, pause, exc.logged)
+            await self._sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _pushed(self, project: str, version: str, tasks: Group, deadline: float) -> PushReport:
+        target = await self._targets.find(project)
         digests = {task: waiting.digest for task, waiting in tasks.items()}
         kept = await asyncio.to_thread(self._store.kept, project, version, digests.values())
         predictions = [
@@ -216,19 +229,6 @@ class Pushing:
         ]
         claim = StoreClaim(self._store, self._storing, project, version, digests, self._clock, self._lease)
         return await self._push.push(target, version, predictions, claim, max(0.0, deadline - self._clock()))
-
-    async def _found(self, project: str, deadline: float) -> Target:
-        """Where to push, though the host be down for a while."""
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                return await self._targets.find(project)
-            except HostError as exc:
-                if in_vain(exc) or self._clock() + pause > deadline:
-                    raise
-                log.warning("push project=%s waits for %g s: %s", project, pause, exc.logged)
-            await self._sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _note(self, project: str, report: PushReport) -> None:
         before = self._reports.get(project, PushReport())

@@ -1,5 +1,6 @@
 """In which Label Studio does a project live, and whose token opens it?"""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -88,7 +89,7 @@ class Targets:
             await host.close()
 
     async def _of_setup(self, project: str) -> Host:
-        known = self._store.project(project)
+        known = await asyncio.to_thread(self._store.project, project)
         if not known.hostname or not known.access_token:
             raise HostError("To push predictions, set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.", lasting=True)
         key = (known.hostname, known.access_token)
