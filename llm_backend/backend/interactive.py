@@ -23,7 +23,7 @@ from llm_backend.core.notices import NOTICE_PREFIX, own_words
 from llm_backend.core.predictor import Outcome, Plan, predict
 from llm_backend.core.prompts import Prompt, entries_of, prompt_in
 from llm_backend.core.wire import Prediction, PredictRequest, Region, Task, TaskId, marked
-from llm_backend.errors import BackendError
+from llm_backend.errors import BackendError, LabelingError, StoreError
 from llm_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -70,13 +70,31 @@ class Interactive:
             bound = self._projects.bind(request.project, request.label_config)
         except BackendError as exc:
             log.warning("interactive project=%s task=%s: %s", request.project, task.id, exc.logged)
-            return Prediction(())
+            return Prediction(self._told(request.label_config, task, context, exc.sentence))
         prompt = _asked_for(bound, task, context)
         if prompt is None:
             return Prediction(())
         if self._settings.save_prompt_on_use:
-            self._store.save_prompt(bound.key, prompt.text, "used")
+            self._save_prompt(bound.key, prompt.text)
         return Prediction(await self._regions(bound, task, context, prompt))
+
+    def _told(self, label_config: str, task: Task, context: Sequence[Region], sentence: str) -> tuple[Region, ...]:
+        """The sentence for who asked something of a project of which nothing can be known now.
+
+        No model is asked: the project may have a provider of its own, and its tasks are for no other.
+        """
+        try:
+            plan = self._projects.plan(label_config)
+        except LabelingError:
+            return ()
+        asked = prompt_in(context, plan.config.prompt) or any(map(placed, context))
+        return _notice(plan, sentence, _by_person(plan, task, context)) if asked else ()
+
+    def _save_prompt(self, key: str, text: str) -> None:
+        try:
+            self._store.save_prompt(key, text, "used")
+        except StoreError as exc:  # the annotator's answer does not depend on it
+            log.warning("interactive project=%s: the prompt is not saved: %s", key, exc.logged)
 
     async def _regions(self, bound: Bound, task: Task, context: Sequence[Region], prompt: Prompt) -> tuple[Region, ...]:
         plan = bound.plan

@@ -114,6 +114,14 @@ class Projects:
         provider, calibration = self._latest.get((spec.project, moment), lambda: self._of_now(spec.project))
         return self._plan(spec.label_config, spec.parameters), self._models.llm(provider), calibration
 
+    def plan(self, label_config: str) -> Plan:
+        """The plan of a config by the settings alone, without what is known of its project.
+
+        Raises:
+            LabelingError: The config cannot work.
+        """
+        return self._plan(label_config, self._parameters(Overrides()))
+
     def config(self, label_config: str) -> LabelingConfig:
         return self._configs.get(label_config, lambda: parse(label_config, self._settings.prompt_prefix))
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from llm_backend.adapters.store import Project
+from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.core.chat import Call
 from llm_backend.core.notices import NOTICE_PREFIX
-from llm_backend.errors import Busy, KeyRefused, ProviderRefused
+from llm_backend.errors import Busy, KeyRefused, ProviderRefused, StoreError
 from tests.support.scripted import ScriptedLLM
 from tests.support.serving import CONFIG, GOOD, by_name, chosen, serving, task, typed
 
@@ -73,6 +75,31 @@ def test_a_failure_is_one_sentence_in_the_response_box(tmp_path: Path, error: Ex
     assert region["from_name"] == "response"
     assert region["value"] == {"text": [f"{NOTICE_PREFIX}{error}"]}
     assert len(llm.calls) == calls
+
+
+def test_a_store_that_is_away_is_one_sentence_in_the_response_box(tmp_path: Path) -> None:
+    class Away(SqliteStore):
+        def project(self, key: str) -> Project:
+            raise StoreError("Redis cannot be reached.")
+
+    llm = ScriptedLLM(GOOD)
+    with serving(llm, tmp_path, Away(tmp_path / "data")) as host:
+        (region,) = host.shift_enter(typed("Classify it"))
+        (noted,) = host.shift_enter(typed("Go"), typed("Mine.", "response"))
+        assert host.shift_enter() == host.shift_enter(typed("Go", "response")) == []  # nobody asked
+        assert host.shift_enter(typed("Go"), config="<View>") == []
+    assert region["value"] == {"text": [f"{NOTICE_PREFIX}Redis cannot be reached."]}
+    assert noted["value"]["text"] == ["Mine.", f"{NOTICE_PREFIX}Redis cannot be reached."]
+    assert not llm.calls  # whether the project has a provider of its own is not known
+
+
+def test_a_prompt_that_cannot_be_saved_is_answered(tmp_path: Path) -> None:
+    class Full(SqliteStore):
+        def save_prompt(self, key: str, text: str, origin: str) -> None:
+            raise StoreError("The disk is full.")
+
+    with serving(ScriptedLLM(GOOD), tmp_path, Full(tmp_path / "data"), save_prompt_on_use=True) as host:
+        assert by_name(host.shift_enter(typed("Go"))) == {"response": ["It is sarcastic."], "sentiment": ["Negative"]}
 
 
 def test_a_failure_is_added_after_a_persons_text_and_leaves_with_the_next_success(tmp_path: Path) -> None:
