@@ -5,7 +5,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from llm_backend.core.corrections import correct
 from llm_backend.core.examples import Correction
 from llm_backend.core.run import digest_of
 from llm_backend.core.wire import Annotation, Prediction, Region, Task, TaskId, WebhookEvent
-from llm_backend.errors import InputError, LabelingError, RequestError
+from llm_backend.errors import BackendError, InputError, LabelingError, RequestError
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Learning:
         try:
             work.result(_WEBHOOK_SECONDS)
         except TookTooLong:
-            work.add_done_callback(lambda _: log.info("webhook %s was taken in at last", event.action))
+            work.add_done_callback(lambda done: _tell(event.action, done))
 
     def learn(self, key: str, label_config: str, made: Sequence[tuple[Task, Annotation]]) -> Taken:
         """Learn annotations, each in place of what was learned of it before.
@@ -233,6 +233,17 @@ class Learning:
         accepted = sum(one.accepted for one in corrections)
         evidence = sum(not one.accepted for one in published)
         return Lore(len(corrections), accepted, evidence, learned.since, learned.publication)
+
+
+def _tell(action: str, done: Future[None]) -> None:
+    """Write down what became of a webhook whose sender waits no longer."""
+    fault = done.exception()
+    if fault is None:
+        log.info("webhook %s was taken in at last", action)
+    elif isinstance(fault, BackendError):
+        log.warning("webhook %s was not taken in: %s", action, fault.logged)
+    else:
+        log.error("webhook %s was not taken in: a fault of ours", action, exc_info=fault)
 
 
 def _corrected(bound: Bound, task: Task, annotation: Annotation, kept: _Told, noted: _Told) -> Correction | None:

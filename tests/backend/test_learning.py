@@ -15,6 +15,7 @@ from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.core.chat import Call
 from llm_backend.core.examples import Correction
 from llm_backend.core.notices import NOTICE_PREFIX
+from llm_backend.errors import StoreError
 from tests.adapters.store.homes import HOMES
 from tests.support.redis_server import redis_url
 from tests.support.scripted import Reply, ScriptedLLM
@@ -332,6 +333,26 @@ def test_a_webhook_is_answered_though_the_store_is_slow(tmp_path: Path) -> None:
         go_on.set()
         deleted(host, 7)  # taken in after what came before it
         assert learned(host)["count"] == 1
+
+
+def test_what_a_slow_store_does_not_take_in_at_last_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    go_on, entered = threading.Event(), threading.Event()
+
+    class Failing(SqliteStore):
+        def learn(self, key: str, corrections: Sequence[Correction]) -> Learned:
+            entered.set()
+            assert go_on.wait(20)
+            raise StoreError("The disk is full.")
+
+    with serving(ScriptedLLM(GOOD), tmp_path, Failing(tmp_path / "failing"), few_shot=1) as host:
+        host.setup()
+        corrected(host, 1, "The parcel came")
+        assert entered.wait(10)
+        go_on.set()
+        deleted(host, 7)
+    (told,) = [record for record in caplog.records if "ANNOTATION_CREATED" in record.getMessage()]
+    assert told.levelname == "WARNING"
+    assert told.getMessage() == "webhook ANNOTATION_CREATED was not taken in: The disk is full."
 
 
 def test_workers_go_by_what_was_published(redis_url: str, tmp_path: Path) -> None:
