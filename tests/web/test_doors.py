@@ -1,5 +1,6 @@
 """The HTTP doors, as Label Studio and strangers knock at them."""
 
+import re
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,22 @@ def test_basic_auth_guards_every_door(tmp_path: Path, method: str, path: str) ->
             assert response.status_code == 401
             assert "BASIC_AUTH_USER" in response.get_json()["error"]
         assert host.http.open(path, method=method, json=body, headers=basic("u", "p")).status_code == 200
+
+
+def test_a_door_that_no_list_names_is_guarded_as_well(tmp_path: Path) -> None:
+    guarded = {"basic_auth_user": "u", "basic_auth_pass": "p", "url_secret": "open-sesame"}
+    with serving(ScriptedLLM(GOOD), tmp_path, **guarded) as host:
+        doors = [
+            (method, re.sub("<[^>]+>", "x", rule.rule))
+            for rule in host.http.application.url_map.iter_rules()
+            for method in rule.methods or ()
+        ]
+        assert {("GET", "/jobs/x"), ("DELETE", "/datasets/x"), ("POST", "/predict")} <= set(doors)
+        for method, path in doors:
+            vouched = path == "/webhook"  # the secret is all that the host can show there
+            assert host.http.open(path, method=method, headers=basic("u", "p")).status_code == 404
+            told = host.http.open(f"/open-sesame{path}", method=method, json={}).status_code
+            assert (told == 401) is not vouched
 
 
 @pytest.mark.parametrize(("method", "path"), DOORS)

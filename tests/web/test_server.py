@@ -1,7 +1,8 @@
-"""The server as a process of its own: what does it write to its log?"""
+"""The server as a process of its own: what does it write to its log, and whom does it answer while many wait?"""
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -9,9 +10,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from tests.support.serve import Server, until
 from tests.support.serving import CONFIG, PROJECT, task, typed
 from tests.support.stub_model import StubModel
 
@@ -56,3 +59,25 @@ def test_the_most_talkative_log_tells_neither_the_key_nor_the_path_to_the_model(
     said = log.read_text()
     assert "interactive call, 1 answers of 1" in said  # our own, at the level that was set
     assert "hidden" not in said
+
+
+def test_a_hundred_batches_that_wait_keep_nobody_from_the_other_doors(tmp_path: Path) -> None:
+    def waiting() -> int:
+        told = re.search(r"^llm_backend_requests_in_flight (\S+)", text_of(server, "/metrics"), re.MULTILINE)
+        return int(float(told[1])) if told else 0
+
+    with StubModel(latency=3600.0) as stub, Server(stub, tmp_path) as server, ThreadPoolExecutor(100) as threads:
+        batches = [[task(2 * number), task(2 * number + 1)] for number in range(1, 101)]
+        asked = [threads.submit(server.predict, tasks, CONFIG) for tasks in batches]
+        until(lambda: waiting() > 100, 30)
+        assert server.get("/health")["status"] == "UP"
+        server.setup(CONFIG)
+        assert server.jobs()
+        assert not any(request.done() for request in asked)
+        server.kill()
+        assert all(request.exception(10) for request in asked)
+
+
+def text_of(server: Server, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=60) as answer:
+        return str(answer.read().decode())
