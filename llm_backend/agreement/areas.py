@@ -6,7 +6,7 @@ changes no share.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +18,7 @@ Corners = tuple[tuple[float, float], ...]
 # Of a polygon that stands for an ellipse. With its corners as far out as makes the area right, hardly anything is off.
 _ROUND = 64
 _LEAST_CORNERS = 3
+_FAR = 1e9
 
 
 def corners_of(region: Region) -> Corners | None:
@@ -51,14 +52,13 @@ def overlap(first: Corners, second: Corners) -> float:
         return 1.0
     if _apart(first, second):
         return 0.0
-    edges = [_edges(corners) for corners in (first, second)]
-    shared = joined = 0.0
-    for low, high in pairwise(np.unique(_heights(np.concatenate(edges))).tolist()):
-        ours, theirs = (_inside(side, (low + high) / 2) for side in edges)
-        both = _common(ours, theirs)
-        shared += (high - low) * both
-        joined += (high - low) * (_width(ours) + _width(theirs) - both)
-    return shared / joined if joined else 0.0
+    sides = [_edges(corners) for corners in (first, second)]
+    heights = np.unique(_heights(np.concatenate(sides)))
+    ours, theirs = (_inside(side, (heights[:-1] + heights[1:]) / 2) for side in sides)
+    shared = _common(ours, theirs)
+    joined = ours.width + theirs.width - shared
+    over, under = (float(np.diff(heights) @ widths) for widths in (shared, joined))
+    return over / under if under else 0.0
 
 
 def _apart(first: Corners, second: Corners) -> bool:
@@ -95,23 +95,33 @@ def _cross(one: Numbers, other: Numbers) -> Numbers:
     return np.asarray(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0])
 
 
-_Stretch = tuple[float, float]
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """What of some levels lies inside an outline: stretches from `start` to `end`, (levels, stretches)."""
+
+    start: Numbers
+    end: Numbers
+
+    @property
+    def width(self) -> Numbers:
+        return np.asarray((self.end - self.start).sum(axis=1))
 
 
-def _inside(edges: Numbers, height: float) -> list[_Stretch]:
-    """The stretches of a level that lie inside an outline, from the left."""
-    here = edges[(edges[:, 1] < height) != (edges[:, 3] < height)]
-    share = (height - here[:, 1]) / (here[:, 3] - here[:, 1])
-    met = np.sort(here[:, 0] + share * (here[:, 2] - here[:, 0])).tolist()
-    return list(zip(met[::2], met[1::2], strict=True))
+def _inside(edges: Numbers, heights: Numbers) -> _Levels:
+    level = heights[:, np.newaxis]
+    meets = (edges[:, 1] < level) != (edges[:, 3] < level)
+    with np.errstate(divide="ignore", invalid="ignore"):  # level edges, which no level between corners meets
+        share = (level - edges[:, 1]) / (edges[:, 3] - edges[:, 1])
+    # What is not met stands far off, in pairs: an outline meets a level an even number of times.
+    met = np.sort(np.where(meets, edges[:, 0] + share * (edges[:, 2] - edges[:, 0]), _FAR), axis=1)
+    most = int(meets.sum(axis=1).max(initial=0))
+    return _Levels(met[:, :most:2], met[:, 1:most:2])
 
 
-def _width(stretches: Sequence[_Stretch]) -> float:
-    return sum(end - start for start, end in stretches)
-
-
-def _common(ours: Sequence[_Stretch], theirs: Sequence[_Stretch]) -> float:
-    return sum(max(0.0, min(a[1], b[1]) - max(a[0], b[0])) for a in ours for b in theirs)
+def _common(ours: _Levels, theirs: _Levels) -> Numbers:
+    start = np.maximum(ours.start[:, :, np.newaxis], theirs.start[:, np.newaxis])
+    end = np.minimum(ours.end[:, :, np.newaxis], theirs.end[:, np.newaxis])
+    return np.asarray(np.maximum(end - start, 0).sum(axis=(1, 2)))
 
 
 def _round(across: float, down: float) -> Iterator[tuple[float, float]]:

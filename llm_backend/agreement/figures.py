@@ -13,8 +13,8 @@ from llm_backend.agreement.matching import confusion as confusion_of_places
 from llm_backend.agreement.numbers import Errors, errors
 from llm_backend.agreement.pairs import Judgement, Pair
 from llm_backend.agreement.reading import MARKED, Kind, Value
-from llm_backend.agreement.resampling import Estimate, Groups, Match
-from llm_backend.agreement.spans import by_overlap, exactly, overlap, spans_of
+from llm_backend.agreement.resampling import Estimate, Groups, Match, match
+from llm_backend.agreement.spans import same, summed
 
 GRADED: Final = MARKED | frozenset[Kind](("links",))
 """Kinds of which a task may be right in part."""
@@ -82,9 +82,8 @@ def figures(kind: Kind, pairs: Sequence[Pair]) -> Figures:
     if kind in MARKED:
         return _marks(kind, pairs)
     if kind == "links":
-        people = [[one.value for one in _deciding(pair.people)] for pair in pairs]
-        linked = exactly(people, [pair.model for pair in pairs])
-        return Figures(len(pairs), accuracy=_right(kind, pairs), exact=linked)
+        linked = [summed(same(one.value, pair.model) for one in _deciding(pair.people)) for pair in pairs]
+        return Figures(len(pairs), accuracy=_right(kind, pairs), exact=match(linked))
     return _numbers(pairs) if kind == "number" else _labels(kind, pairs)
 
 
@@ -122,16 +121,19 @@ def quality(kind: Kind, pair: Pair) -> float | None:
 def right(kind: Kind, pair: Pair) -> bool | None:
     """Whether the model's answer to one task is people's; None where that cannot be said."""
     found = quality(kind, pair)
-    return None if found is None else found == (0.0 if kind == "number" else 1.0)
+    return None if found is None else is_best(kind, found)
+
+
+def is_best(kind: Kind, found: float) -> bool:
+    """Whether a quality is that of a right answer."""
+    return found == (0.0 if kind == "number" else 1.0)
 
 
 def _f1(kind: Kind, one: Judgement, model: Value) -> float:
-    if kind == "spans":
-        return overlap(spans_of(one.value), spans_of(model))
-    if kind == "links":
-        held = len(one.value) + len(model)
-        return 2 * len({*one.value} & {*model}) / held if held else 1.0
-    return one.matching.quality if one.matching else 0.0
+    if one.matching is None:
+        return same(one.value, model).f1
+    lines = one.matching.lines if kind == "spans" else None
+    return lines.overlap.f1 if lines else one.matching.quality
 
 
 def _right(kind: Kind, pairs: Sequence[Pair]) -> Estimate:
@@ -142,14 +144,13 @@ def _right(kind: Kind, pairs: Sequence[Pair]) -> Estimate:
 def _marks(kind: Kind, pairs: Sequence[Pair]) -> Figures:
     told = [_deciding(pair.people) for pair in pairs]
     held = [[one.matching for one in people if one.matching] for people in told]
-    lines = kind in ("spans", "segments")
-    people = [[spans_of(one.value) for one in judges] for judges in told] if lines else []
-    model = [spans_of(pair.model) for pair in pairs] if lines else []
+    lines = [[one.lines for one in judges if one.lines] for judges in held]
+    on_lines = kind in ("spans", "segments")
     return Figures(
         len(pairs),
         accuracy=_right(kind, pairs),
-        overlap=by_overlap(people, model) if lines else None,
-        exact=exactly(people, model) if lines else None,
+        overlap=match([summed(one.overlap for one in judges) for judges in lines]) if on_lines else None,
+        exact=match([summed(one.exact for one in judges) for judges in lines]) if on_lines else None,
         labels=by_label_of_places(held),
         confusion=confusion_of_places(held),
         places=places(held, points=kind == "points"),

@@ -40,14 +40,8 @@ class Stretches:
 
     def nearness(self, other: "Stretches") -> float:
         """Intersection over union; of two moments whether they are the same."""
-        ours, theirs = (sum(one.end - one.start for one in side.pieces) for side in (self, other))
-        shared = sum(
-            max(0.0, min(one.end, two.end) - max(one.start, two.start))
-            for one in self.pieces
-            for two in other.pieces
-            if one.where == two.where
-        )
-        joined = ours + theirs - shared
+        shared = sum(_shared(one, two) for one in self.pieces for two in other.pieces)
+        joined = sum(one.end - one.start for side in (self, other) for one in side.pieces) - shared
         return shared / joined if joined else float(self == other)
 
     def __str__(self) -> str:
@@ -85,6 +79,11 @@ class Point:
 
     def __str__(self) -> str:
         return f"{self.x:.3g} x {self.y:.3g}"
+
+
+def _shared(one: Stretch, other: Stretch) -> float:
+    start, end = max(one.start, other.start), min(one.end, other.end)
+    return end - start if start < end and one.where == other.where else 0.0
 
 
 Form = Stretches | Area | Point

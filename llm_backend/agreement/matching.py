@@ -13,8 +13,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from llm_backend.agreement.labels import Cell, LabelFigures
-from llm_backend.agreement.marks import NEAR, Mark, Marks, apart
+from llm_backend.agreement.marks import NEAR, Mark, Marks, Stretches, apart
 from llm_backend.agreement.resampling import Estimate, Match, match, mean
+from llm_backend.agreement.spans import Lines, Sums, lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +34,19 @@ class Matching:
     Attributes:
         same: The same place with the same labels.
         relabelled: The same place with other labels.
+        lines: How far they agree on stretches; None for marks on pictures.
     """
 
     people: Marks
     model: Marks
     same: tuple[Pairing, ...]
     relabelled: tuple[Pairing, ...]
+    lines: Lines | None = None
 
     @property
     def quality(self) -> float:
         """The F1 of the task: 1 where all is matched, or neither marked anything."""
-        marked = len(self.people) + len(self.model)
-        return 2 * len(self.same) / marked if marked else 1.0
+        return _sums([self]).f1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def matched(people: Marks, model: Marks) -> Matching:
     same = _assigned(people, model, lambda mark: (mark.objects, mark.labels))
     taken, used = {pair.people for pair in same}, {pair.model for pair in same}
     others = _assigned(people, model, lambda mark: mark.objects, taken, used)
-    return Matching(people, model, tuple(same), tuple(others))
+    on_lines = all(isinstance(mark.form, Stretches) for mark in (*people, *model))
+    return Matching(people, model, tuple(same), tuple(others), lines(people, model) if on_lines else None)
 
 
 def places(tasks: Sequence[Sequence[Matching]], points: bool = False) -> Places:
@@ -163,8 +166,8 @@ def _grouped(marks: Marks, key: Callable[[Mark], Hashable], without: set[int]) -
     return found
 
 
-def _sums(held: Sequence[Matching]) -> tuple[float, float, float]:
-    return (
+def _sums(held: Sequence[Matching]) -> Sums:
+    return Sums(
         float(sum(len(one.same) for one in held)),
         float(sum(len(one.model) for one in held)),
         float(sum(len(one.people) for one in held)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from llm_backend.agreement.biases import Judged, Lean, against_people, by_length, by_swapping, mid_p, swapped
 from llm_backend.agreement.calibration import Case, Certainty, certainty
-from llm_backend.agreement.figures import GRADED, Figures, figures, quality, reference, right
+from llm_backend.agreement.figures import GRADED, Figures, figures, is_best, quality, reference, right
 from llm_backend.agreement.pairs import Material, Pair, Unit, kept
 from llm_backend.agreement.reading import Kind, Link, Value
 from llm_backend.agreement.resampling import Estimate, mean
@@ -207,7 +207,7 @@ def _comparison(found: Material, pairs: Sequence[Pair], url: str) -> Comparison:
     agreeing = [one for pair, one in told if one.value == pair.model]
     worst_last = -1 if kind == "number" else 1
     rated = [(quality(kind, pair), pair) for pair in pairs]
-    differing = [(value, pair) for value, pair in rated if value is not None and not right(kind, pair)]
+    differing = [(value, pair) for value, pair in rated if value is not None and not is_best(kind, value)]
     differing.sort(key=lambda one: worst_last * one[0])
     return Comparison(
         control=name,

@@ -5,11 +5,11 @@ exact matches: same label, same start, same end. Of both, precision, recall and 
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from llm_backend.agreement.marks import Mark, Stretches, Where
-from llm_backend.agreement.resampling import Match, match
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,54 +42,67 @@ def spans_of(marks: Iterable[Mark]) -> tuple[Span, ...]:
 Marked = Sequence[Span]
 
 
-def by_overlap(people: Sequence[Sequence[Marked]], model: Sequence[Marked]) -> Match:
-    """Agreement by what is shared.
+class Sums(NamedTuple):
+    """What is shared, what the model has, and what people have; of one task or of several, and of several people."""
 
-    Args:
-        people: For each task, what each person marked; the model is held against every one of them.
-    """
-    told = zip(people, model, strict=True)
-    return match([_summed(_shared(theirs, ours) for theirs in judges) for judges, ours in told])
+    shared: float
+    model: float
+    people: float
 
-
-def exactly(people: Sequence[Sequence[Sequence[Hashable]]], model: Sequence[Sequence[Hashable]]) -> Match:
-    """Agreement by stretches, or links, that are the same in every respect; arguments as of `by_overlap`."""
-    told = zip(people, model, strict=True)
-    return match([_summed(_same(theirs, ours) for theirs in judges) for judges, ours in told])
+    @property
+    def f1(self) -> float:
+        """1 where neither has anything."""
+        held = self.model + self.people
+        return 2 * self.shared / held if held else 1.0
 
 
-def overlap(people: Marked, model: Marked) -> float:
-    """The F1 of one task; 1 where neither marked anything."""
-    shared, ours, theirs = _shared(people, model)
-    return 2 * shared / (ours + theirs) if ours + theirs else float(not people and not model)
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """How far two agree on the stretches of one task: by length, and by those that are the same in every respect."""
+
+    overlap: Sums
+    exact: Sums
 
 
-_Sums = tuple[float, float, float]
-"""What is shared, what the model marked, and what people marked."""
+def lines(people: Iterable[Mark], model: Iterable[Mark]) -> Lines:
+    """Hold what the model marked against what a person did."""
+    theirs, ours = spans_of(people), spans_of(model)
+    return Lines(by_length(theirs, ours), same(theirs, ours))
 
 
-def _summed(told: Iterable[_Sums]) -> _Sums:
-    shared, model, people = (sum(parts) for parts in zip(*told, strict=True))
-    return shared, model, people
+def summed(told: Iterable[Sums]) -> Sums:
+    """Of several people: the model is held against every one of them."""
+    return Sums(*map(sum, zip(*told, strict=True)))
 
 
-def _same(people: Sequence[Hashable], model: Sequence[Hashable]) -> _Sums:
-    return float(len({*people} & {*model})), float(len(model)), float(len(people))
+def same(people: Collection[Hashable], model: Collection[Hashable]) -> Sums:
+    """How many are the same in every respect."""
+    return Sums(float(len({*people} & {*model})), float(len(model)), float(len(people)))
 
 
-def _shared(people: Marked, model: Marked) -> _Sums:
+def by_length(people: Marked, model: Marked) -> Sums:
     """How long the shared stretches are, the model's, and the people's; what one marks twice counts once."""
     theirs, ours = _merged(people), _merged(model)
-    shared = sum(
-        max(0.0, min(end, other_end) - max(start, other_start))
-        for key, stretches in ours.items()
-        for start, end in stretches
-        for other_start, other_end in theirs.get(key, ())
-    )
-    return shared, _length(ours), _length(theirs)
+    shared = sum(_common(stretches, theirs.get(key, [])) for key, stretches in ours.items())
+    return Sums(shared, _length(ours), _length(theirs))
 
 
-_Merged = dict[tuple[Where, str], list[tuple[float, float]]]
+_Stretches = list[tuple[float, float]]
+"""From the left, apart from each other."""
+_Merged = dict[tuple[Where, str], _Stretches]
+
+
+def _common(ours: _Stretches, theirs: _Stretches) -> float:
+    at = other = 0
+    shared = 0.0
+    while at < len(ours) and other < len(theirs):
+        (start, end), (other_start, other_end) = ours[at], theirs[other]
+        shared += max(0.0, min(end, other_end) - max(start, other_start))
+        if end < other_end:
+            at += 1
+        else:
+            other += 1
+    return shared
 
 
 def _merged(spans: Marked) -> _Merged:

@@ -1,8 +1,6 @@
 """How far do two agree on stretches of a text, a sound or a series?"""
 
-import pytest
-
-from llm_backend.agreement.spans import Span, by_overlap, exactly, overlap
+from llm_backend.agreement.spans import Span, Sums, by_length, same, summed
 
 
 def span(start: float, end: float, label: str = "PER", where: str = "text") -> Span:
@@ -10,24 +8,21 @@ def span(start: float, end: float, label: str = "PER", where: str = "text") -> S
 
 
 def test_what_is_shared_needs_the_same_label_and_the_same_object() -> None:
-    assert overlap([span(0, 10)], [span(5, 15)]) == 0.5
-    assert overlap([span(0, 10)], [span(0, 10, "ORG")]) == 0.0
-    assert overlap([span(0, 10)], [span(0, 10, where="title")]) == 0.0
+    assert by_length([span(0, 10)], [span(5, 15)]).f1 == 0.5
+    assert by_length([span(0, 10)], [span(0, 10, "ORG")]) == Sums(0, 10, 10)
+    assert by_length([span(0, 10)], [span(0, 10, where="title")]).f1 == 0.0
+    assert by_length([span(0, 2), span(4, 6), span(8, 10)], [span(1, 5), span(9, 20)]) == Sums(3, 15, 6)
 
 
 def test_what_is_marked_twice_counts_once() -> None:
-    assert overlap([span(0, 10)], [span(0, 6), span(4, 10)]) == 1.0
+    assert by_length([span(0, 10)], [span(0, 6), span(4, 10)]).f1 == 1.0
 
 
 def test_marking_nothing_agrees_with_nothing_only() -> None:
-    assert overlap([], []) == 1.0
-    assert overlap([span(0, 1)], []) == 0.0
-    found = by_overlap([[[]]], [[]])
-    assert found.f1.value is None
+    assert by_length([], []).f1 == 1.0
+    assert by_length([span(0, 1)], []).f1 == 0.0
 
 
-def test_exact_matches_are_counted_over_tasks_and_people() -> None:
-    people = [[[span(0, 3), span(5, 9)], [span(0, 3)]], [[span(1, 2)]]]
-    found = exactly(people, [[span(0, 3)], [span(7, 9)]])
-    assert found.precision.value == pytest.approx(2 / 3)
-    assert found.recall.value == pytest.approx(2 / 4)
+def test_exact_matches_are_counted_over_people() -> None:
+    model = [span(0, 3)]
+    assert summed(same(people, model) for people in ([span(0, 3), span(5, 9)], [span(0, 3)])) == Sums(2, 2, 3)
