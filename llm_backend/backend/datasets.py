@@ -17,6 +17,7 @@ from llm_backend.adapters.runs import Engine
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.backend.projects import Bound, Projects
 from llm_backend.core.chat import Usage
+from llm_backend.core.conversation import CONFIG
 from llm_backend.core.inputs import fields_of
 from llm_backend.core.predictor import Parameters, Plan
 from llm_backend.core.prompts import Prompt
@@ -67,6 +68,16 @@ class Progress:
     usage: Usage = field(default_factory=Usage)
     halted: str = ""
 
+    def __add__(self, other: "Progress") -> "Progress":
+        """Of several datasets together."""
+        return Progress(
+            self.answered + other.answered,
+            self.failed + other.failed,
+            self.asked + other.asked,
+            self.usage + other.usage,
+            self.halted or other.halted,
+        )
+
 
 class Datasets:
     """Labels datasets."""
@@ -79,26 +90,42 @@ class Datasets:
         self._engine = engine
         self._clock = clock
 
-    def open(
-        self, label_config: str, prompt: str | None = None, part: int = PART, *, converse: bool = False
-    ) -> "Dataset":
+    def open(self, label_config: str, prompt: str | None = None, part: int = PART) -> "Dataset":
         """A dataset to be labelled by this config.
 
         Args:
             prompt: What the annotator would type.
             part: Rows per run.
-            converse: Whether rows are dialogues that the model goes on with: `Parameters.converse`. The prompt is what
-                it is told beforehand then, and no other takes the place of one that is not given.
         Raises:
             LabelingError: The config cannot work, or is empty.
         """
         bound = self._projects.bind(PROJECT, label_config)
         if not bound.plan.controls:
             raise LabelingError("The labeling config is empty: there is nothing to fill.")
-        if converse:
-            bound = _asking(bound, replace(bound.plan.parameters, converse=True, num_responses=1))
-        chosen = Prompt(prompt or "", "annotator") if converse else bound.prompt((prompt, "annotator"))
-        return self._opened(bound, label_config, chosen, part)
+        return self._opened(bound, label_config, bound.prompt((prompt, "annotator")), part)
+
+    @property
+    def model(self) -> str:
+        """Who is asked where no other model is named."""
+        return self._projects.bind(PROJECT, CONFIG).llm.model
+
+    def converse(
+        self, system: str, *, model: str | None = None, temperature: float | None = None, answers: int = 1
+    ) -> "Dataset":
+        """A dataset of conversations (`core.conversation`) that a model goes on with, as it would anywhere else.
+
+        Args:
+            system: All that the model is told beforehand; "" for nothing, and nothing takes its place.
+            model, temperature: None for those of the settings.
+            answers: How many are wanted to each; those that repeat another to the letter are one.
+        """
+        bound = self._projects.bind(PROJECT, CONFIG)
+        parameters = replace(bound.plan.parameters, converse=True, num_responses=answers)
+        if model is not None:
+            parameters = replace(parameters, model=model)
+        if temperature is not None:
+            parameters = replace(parameters, temperature=temperature)
+        return self._opened(_asking(bound, parameters), CONFIG, Prompt(system, "annotator"), PART)
 
     def open_judged(self, project: str, label_config: str, prompt: str) -> "Dataset":
         """A dataset to be judged: what was published for its project goes along, and the model is asked how sure it is.

@@ -1,27 +1,27 @@
 """A model's answers to prompts, gathered from a shell as tasks."""
 
-import asyncio
 import csv
 import json
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from click import ClickException
 from click.testing import CliRunner, Result
 
 from llm_backend.cli import main
 from llm_backend.cli.asking import ask_dataset
-from llm_backend.cli.gather import Job, Target
+from llm_backend.cli.gather import Job
+from llm_backend.cli.target import Target
 from llm_backend.core.chat import LLM, Call
 from llm_backend.errors import ProviderRefused, Unreachable
 from llm_backend.settings import Settings
 from tests.support.scripted import Reply, ScriptedLLM
-from tests.support.sites import Site, site
+from tests.support.sites import Site
 from tests.support.stub_model import StubModel
+from tests.support.studio import Studio, meeting
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
@@ -190,55 +190,25 @@ def test_wrong_usage_exits_with_2(words: tuple[str, ...], sentence: str) -> None
     assert Path("old.json").read_text() == "[]"
 
 
-class Studio:
-    """What of Label Studio's API an import meets; it may be down for some calls."""
-
-    def __init__(self) -> None:
-        self.projects: list[dict[str, Any]] = []
-        self.tasks: list[tuple[int, Any]] = []
-        self.down = 0
-
-    @asynccontextmanager
-    async def serving(self) -> Any:
-        pages = {"/api/projects/": self._create, "/api/projects/1/import": self._import}
-        async with site(pages) as here:
-            yield here
-
-    async def _create(self, request: web.Request) -> web.Response:
-        self.projects.append(await request.json())
-        return web.json_response({"id": len(self.projects)}, status=201)
-
-    async def _import(self, request: web.Request) -> web.Response:
-        if self.down:
-            self.down -= 1
-            return web.Response(status=503)
-        tasks = await request.json()
-        self.tasks += [(1, task["data"]["chat"][0]["content"]) for task in tasks]
-        return web.json_response({"task_count": len(tasks)}, status=201)
-
-
-def importing(studio: Studio, *runs: Any) -> list[Any]:
+def importing(studio: Studio, *runs: Callable[[Target], Any]) -> list[Any]:
     """The exit code, or the fault, of each run: a function of the target."""
 
-    async def scene() -> list[Any]:
-        async with studio.serving() as here:
-            return [await asyncio.to_thread(_outcome, run, here) for run in runs]
+    def into(run: Callable[[Target], Any]) -> Callable[[Site], Any]:
+        return lambda here: run(Target(here.origin, TOKEN, title="Answers", label_config="<View/>"))
 
-    return asyncio.run(scene())
+    return meeting(studio, *map(into, runs))
 
 
-def _outcome(run: Any, here: Site) -> Any:
-    try:
-        return run(Target(here.origin, TOKEN, title="Answers", label_config="<View/>"))
-    except Exception as exc:
-        return str(exc)
+def asked(studio: Studio) -> list[str]:
+    """What the imported tasks ask."""
+    return [task["data"]["chat"][0]["content"] for task in studio.tasks]
 
 
 def test_tasks_are_imported_into_a_new_project(capsys: pytest.CaptureFixture[str]) -> None:
     data, studio = prompts({"prompt": "cats"}, {"prompt": "cats"}, {"prompt": "dogs"}), Studio()
     assert importing(studio, lambda target: gathered(ScriptedLLM(answer), data, target=target)) == [0]
     assert studio.projects == [{"title": "Answers", "label_config": "<View/>"}]
-    assert studio.tasks == [(1, "cats"), (1, "cats"), (1, "dogs")]
+    assert asked(studio) == ["cats", "cats", "dogs"]
     assert "3 tasks imported into project 1 of http://127.0.0.1:" in capsys.readouterr().out
     assert not Path("tasks.json.state").exists()
 
@@ -257,7 +227,7 @@ def test_what_was_imported_is_not_imported_again_and_what_failed_is(capsys: pyte
     fault, some, rest = importing(studio, first, first, last)
     assert "Label Studio answered 503" in fault
     assert (some, rest) == (1, 0)
-    assert studio.tasks == [(1, "cats"), (1, "dogs")]
+    assert asked(studio) == ["cats", "dogs"]
     assert len(studio.projects) == 1
     assert len(away.calls) == 3  # cats once
 

@@ -7,7 +7,6 @@ import pty
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from llm_backend.errors import KeyRefused, ProviderRefused, Unreachable
 from llm_backend.services import open_for_dataset
 from llm_backend.settings import Settings
 from tests.support.scripted import Reply, ScriptedLLM
+from tests.support.shell import ended, environ
 from tests.support.stub_model import StubModel
 
 CONFIG = """<View><Text name="text" value="$text"/>
@@ -286,30 +286,12 @@ def command(*more: str) -> list[str]:
     return [sys.executable, "-m", "llm_backend", "label", "data.csv", "--config", "config.xml", *more]
 
 
-def environ(stub: StubModel, **more: str) -> dict[str, str]:
-    own = {"PYTHONPATH": os.pathsep.join(sys.path), "OPENAI_BASE_URL": stub.base_url, "LLM_CONCURRENCY": "4"}
-    return {**os.environ, **own, **more}
-
-
-def ended(stub: StubModel, how: int, after: int) -> subprocess.CompletedProcess[str]:
-    """Start the command, and end it by a signal once so many rows were asked for."""
-    with subprocess.Popen(
-        command("--output", "out.json"), env=environ(stub), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as labelling:
-        waiting = threading.Event()
-        while len(stub.asked) < after and labelling.poll() is None:
-            waiting.wait(0.01)
-        labelling.send_signal(how)
-        out, err = labelling.communicate(timeout=30)
-    return subprocess.CompletedProcess(labelling.args, labelling.returncode, out, err)
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 def test_the_same_command_goes_on_where_it_was_ended(how: int) -> None:
     texts = numbered(80)
     rows(*texts)
     with StubModel(latency=0.05) as stub:
-        first = ended(stub, how, after=30)
+        first = ended(command("--output", "out.json"), stub, how, after=30)
         assert not Path("out.json").exists()
         if how == signal.SIGINT:
             assert first.returncode == 130
