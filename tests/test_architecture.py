@@ -27,7 +27,7 @@ ROOMS = (
         "core.scores",
     ),
     *("core.overrides", "core.forms", "core.answers", "core.checks", "core.predictor", "core.corrections", "core.run"),
-    *("core.conversation", "core.judge", "core.review", "core.refine"),
+    *("core.conversation", "core.generate", "core.judge", "core.review", "core.refine"),
     *("interchange", "agreement"),
     *("adapters.addresses", "adapters.limits", "adapters.providers", "adapters.host", "adapters.pictures"),
     *("adapters.documents", "adapters.films", "adapters.showing", "adapters.data_urls", "adapters.media"),

@@ -11,6 +11,7 @@ from llm_backend.cli.demo import demo
 from llm_backend.cli.evaluate import evaluate
 from llm_backend.cli.exporting import export_
 from llm_backend.cli.gather import gather
+from llm_backend.cli.generate import generate
 from llm_backend.cli.health import health
 from llm_backend.cli.importing import import_
 from llm_backend.cli.jobs import jobs
@@ -62,7 +63,7 @@ def main() -> None:
 
 
 _SERVING = (serve, worker, demo, health)
-_ASKING = (check, label, judge, gather, jobs)
+_ASKING = (check, label, judge, gather, generate, jobs)
 _LEARNING = (import_, evaluate, refine, export_, convert)
 for _command in (*_SERVING, *_ASKING, *_LEARNING):
     main.add_command(_command)

@@ -115,11 +115,13 @@ class Summary:
     """What came of the rows, counted while they are written.
 
     Attributes:
+        place: What counts the rows.
         partly: Answered rows of which some field stayed empty for a fault.
         passing: Failed rows that the next time may answer.
         reasons: Of failures; with the line of the first row that failed so.
     """
 
+    place: str = "line"
     answered: int = 0
     partly: int = 0
     failed: int = 0
@@ -145,13 +147,17 @@ class Summary:
         self.reasons[reason] += 1
         self.first.setdefault(reason, line)
 
-    def told(self) -> Iterator[str]:
-        """The reasons, line by line, the commonest first."""
+    def told(self, elsewhere: str = "; the output has them all") -> Iterator[str]:
+        """The reasons, line by line, the commonest first.
+
+        Args:
+            elsewhere: Where those are that are too many to be told.
+        """
         for reason, count in self.reasons.most_common(_REASONS_TOLD):
-            first = f"line {self.first[reason]}" if count == 1 else f"first line {self.first[reason]}"
+            first = f"{'' if count == 1 else 'first '}{self.place} {self.first[reason]}"
             yield f"  {counted(count, 'row')} ({first}): {plain(reason)}"
         if (more := len(self.reasons) - _REASONS_TOLD) > 0:
-            yield f"  ... and {counted(more, 'further reason')}; the output has them all."
+            yield f"  ... and {counted(more, 'further reason')}{elsewhere}."
 
     @property
     def how_to_go_on(self) -> str:
@@ -230,9 +236,12 @@ def ask_for(services: "Services", job: Given, dataset: "Dataset", tasks: Iterabl
     return progress
 
 
-def look_through(job: Given) -> Survey:
+def look_through(job: Given, named: str = "", place: str = "line") -> Survey:
     """What the dataset holds; rows that cannot be used are named.
 
+    Args:
+        named: What is told of it; "" for its file's name.
+        place: What counts its rows.
     Raises:
         Unusable: It cannot be asked about, or not for this output.
     """
@@ -243,11 +252,11 @@ def look_through(job: Given) -> Survey:
         require_writable(job.output)
         found = job.survey()
     for fault in found.faults:
-        click.echo(f"{job.data} line {fault.line} is skipped: {fault.sentence}", err=True)
+        click.echo(f"{named or job.data} {place} {fault.line} is skipped: {fault.sentence}", err=True)
     if (more := found.skipped - len(found.faults)) > 0:
         click.echo(f"... and {more:,} more.", err=True)
     if not found.rows:
-        raise Unusable(f"{job.data} holds no row that can be used.")
+        raise Unusable(f"{named or job.data} holds no row that can be used.")
     return found
 
 

@@ -16,13 +16,15 @@ NAMES = tuple(item.metadata["name"] for item in fields(Settings))
 
 
 def takes_settings(
-    asks_model: bool | Callable[[Mapping[str, Any]], bool] = True,
+    asks_model: bool | Callable[[Mapping[str, Any]], bool] = True, *, several: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the flags for settings, and hand it `settings`, checked.
 
     Args:
         asks_model: False for a command that asks no model: it needs no key, and has no flags about the model. Or what
             tells by the command's arguments whether it asks one this time.
+        several: For a command that asks several models: --model may be repeated, and it gets `models`, none if there is
+            no flag.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,7 +36,8 @@ def takes_settings(
             settings = read(environ, env_file or Path(".env"), asks_model=asks)
             return command(settings=settings, **others)
 
-        for option in reversed((*_MODEL, *_ANY) if asks_model else _ANY):
+        model = _MODELS if several else _MODEL
+        for option in reversed((model, *_SERVED, *_ANY) if asks_model else _ANY):
             told = option(told)
         return told
 
@@ -53,8 +56,15 @@ def _assignment(told: str) -> tuple[str, str]:
     return name, value
 
 
-_MODEL = (
-    click.option("--model", "OPENAI_MODEL", metavar="NAME", help="Model to ask (OPENAI_MODEL)."),
+_MODEL = click.option("--model", "OPENAI_MODEL", metavar="NAME", help="Model to ask (OPENAI_MODEL).")
+_MODELS = click.option(
+    "--model",
+    "models",
+    metavar="NAME",
+    multiple=True,
+    help="Model (at Azure: deployment) to ask; several.",
+)
+_SERVED = (
     click.option(
         "--provider",
         "OPENAI_PROVIDER",
