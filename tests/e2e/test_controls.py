@@ -1,12 +1,16 @@
 """What the editor shows of the controls whose results have a shape of their own."""
 
 import base64
+import json
 from pathlib import Path
+
+import pytest
 
 from llm_backend.core.wire import JSON
 from tests.support.browser import SELECTED, Editor
 from tests.support.lab import Lab, fills
 from tests.support.pictures import saved
+from tests.support.shell import invoke
 
 RANKERS = """
 <View>
@@ -95,6 +99,40 @@ def test_fields_that_are_repeated_for_each_entry_show_their_answers(lab: Lab, ed
     editor.wait("document.querySelectorAll('.lsf-choice input:checked').length === 2")
     assert editor.shown()["chosen"] == ["Letter", "Bill"]
     editor.screenshot(shots / "repeated.png")
+
+
+REPEATED_PAIRS = """
+<View>
+  <Repeater on="$pairs">
+    <Text name="prompt_{{idx}}" value="$pairs[{{idx}}].prompt"/>
+    <Pairwise name="best_{{idx}}" toName="one_{{idx}},two_{{idx}}" selectionStyle="outline: 3px solid red;"/>
+    <Text name="one_{{idx}}" value="$pairs[{{idx}}].one"/><Text name="two_{{idx}}" value="$pairs[{{idx}}].two"/>
+  </Repeater>
+</View>"""
+
+
+def test_a_pair_of_each_entry_is_chosen_by_a_click_and_exported(
+    lab: Lab, editor: Editor, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pairs = [{"prompt": f"Hello {n}?", "one": f"One of {n}.", "two": f"Two of {n}."} for n in range(2)]
+    project, (task,) = lab.project("repeated pairs", REPEATED_PAIRS, [{"pairs": pairs}])
+    editor.open(project, task)
+
+    editor.page.get_by_text("Two of 0.").click()
+    editor.page.get_by_text("One of 1.").click()
+    editor.wait_for_region("best_1", lambda value: value == {"selected": "left"})
+    assert editor.outlined("Two of 0.")
+    editor.submit()
+
+    environ = {"LABEL_STUDIO_URL": lab.api.url, "LABEL_STUDIO_API_KEY": token}
+    told = ("export", "--project", str(project), "--format", "trl-preference", "--output", "pairs.jsonl")
+    said = invoke(*told, env=environ)
+    assert said.exit_code == 0, said.output
+    assert [json.loads(line) for line in Path("pairs.jsonl").read_text().splitlines()] == [
+        {"prompt": "Hello 0?", "chosen": "Two of 0.", "rejected": "One of 0."},
+        {"prompt": "Hello 1?", "chosen": "One of 1.", "rejected": "Two of 1."},
+    ]
 
 
 def test_a_batch_stores_repeated_fields_too(lab: Lab) -> None:
