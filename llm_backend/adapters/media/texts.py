@@ -44,7 +44,7 @@ class Texts:
             return MediaError("its URL cannot be read.")
         name = f'"{url.scheme}://{url.host or ""}{url.path}"'
         if not url.raw_host or not is_allowed(url.raw_host, self._hosts, url.port):
-            return MediaError(f"{name} is not fetched: its host was not allowed.")
+            return MediaError(f"{name} is not fetched: its host was not allowed (--allow-url).")
         try:
             async with asyncio.timeout(self._bounds.seconds):
                 return (await self._web.fetch(url, name, self._bounds.bytes)).content

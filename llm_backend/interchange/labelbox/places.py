@@ -10,6 +10,7 @@ from llm_backend.errors import BackendError, RequestError
 Fetch = Callable[[Sequence[str]], Sequence[bytes | BackendError]]
 """Brings what lies at these addresses, in order; in the place of what could not be brought is the reason."""
 
+_WEB = re.compile("https?:/", re.IGNORECASE)
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -28,18 +29,21 @@ class Places:
 
     def __call__(self, addresses: Sequence[str]) -> list[bytes | BackendError]:
         """As `Fetch` says."""
-        urls = [address for address in addresses if _URL.match(address)]
+        urls = [address for address in addresses if _WEB.match(address)]
         brought = iter(self._fetched(urls))
-        return [next(brought) if _URL.match(address) else self._read(address) for address in addresses]
+        return [next(brought) if _WEB.match(address) else self._read(address) for address in addresses]
 
     def _fetched(self, urls: Sequence[str]) -> Sequence[bytes | BackendError]:
         if self._urls is not None and urls:
             return self._urls(urls)
         return [
-            RequestError(f"{shown(url.partition('?')[0])} is not fetched: its host was not allowed.") for url in urls
+            RequestError(f"{shown(url.partition('?')[0])} is not fetched: its host was not allowed (--allow-url).")
+            for url in urls
         ]
 
     def _read(self, path: str) -> bytes | BackendError:
+        if _URL.match(path):
+            return RequestError(f"{shown(path.partition('?')[0])} is not fetched: http and https URLs are, no others.")
         try:
             file = (self._folder / path).resolve()
             if not file.is_relative_to(self._folder):
