@@ -182,11 +182,17 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as the host sends it. `drafts` are the calling user's own, and only there in interactive calls."""
+    """A task as the host sends it.
+
+    Attributes:
+        drafts: The calling user's own, and only there in interactive calls.
+        meta: What is told of it beside its data, which no annotator sees.
+    """
 
     id: TaskId | None
     data: Mapping[str, JSON]
     drafts: tuple[Annotation, ...] = ()
+    meta: Mapping[str, JSON] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, raw: JSON) -> "Task":
@@ -200,6 +206,7 @@ class Task:
             drafts=tuple(Annotation.from_json(draft) for draft in drafts if isinstance(draft, Mapping))
             if isinstance(drafts, list)
             else (),
+            meta=raw["meta"] if isinstance(raw.get("meta"), Mapping) else {},
         )
 
 

@@ -14,6 +14,7 @@ from llm_backend.errors import TaskError
 from llm_backend.interchange import openai_files, trl
 from llm_backend.interchange.exports import ExportedTask
 from llm_backend.interchange.ordered import Ordered
+from llm_backend.interchange.origin import origin_of
 from llm_backend.interchange.preferences import Kind, Reason, Taken, Taking
 from llm_backend.interchange.replacing import replacing
 from llm_backend.interchange.tasks import Fault
@@ -110,7 +111,7 @@ class Rows:
             if self._scores:
                 row |= trl.scores(one.record)
             if self._repeats or self._new(said := _dumped(row)):
-                yield _dumped({**row, "meta": _origin(task, one)}) if self._meta else said
+                yield _dumped({**row, "meta": origin_of(task, one)}) if self._meta else said
 
     def _new(self, line: str) -> bool:
         digest = hashlib.blake2b(line.encode("utf-8", "surrogatepass"), digest_size=8).digest()
@@ -120,12 +121,6 @@ class Rows:
             return False
         self._seen.add(known)
         return True
-
-
-def _origin(task: Task, taken: Taken) -> dict[str, JSON]:
-    made = taken.annotation
-    entry = {"entry": list(taken.entry)} if taken.entry else {}
-    return {"task": task.id, "annotation": made.id, "annotator": made.by, **entry}
 
 
 def _dumped(row: JSON) -> str:

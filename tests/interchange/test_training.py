@@ -173,6 +173,35 @@ def test_rows_say_where_they_come_from_if_wanted(tmp_path: Path) -> None:
     assert rows[0]["meta"] == {"task": 4, "annotation": 9, "annotator": "3"}
 
 
+def test_rows_say_whose_answers_they_are_about_where_the_task_tells(tmp_path: Path) -> None:
+    """As of tasks that were generated."""
+
+    def generated(**models: str) -> dict[str, Any]:
+        also = {"also": [{"model": "large"}, {"model": "tiny"}]}
+        answers = {place: {"model": model, **(also if model == "large" else {})} for place, model in models.items()}
+        return {"meta": {"generated": {"seed": 0, "answers": answers}}}
+
+    told = generated(answer1="small", answer2="large")
+    pair = task(1, PAIR, annotation(1, side("right")), **told)
+    (rows,), _, _ = exported(tmp_path, PAIRWISE, "trl-preference", [pair], meta=True)
+    assert rows[0]["meta"] == {
+        "task": 1,
+        "annotation": 1,
+        "annotator": "1",
+        "chosen_model": "large, tiny",
+        "rejected_model": "small",
+    }
+    (rows,), _, _ = exported(tmp_path, PAIRWISE, "trl-kto", [pair], meta=True)
+    assert [(row["label"], row["meta"]["model"]) for row in rows] == [(True, "large, tiny"), (False, "small")]
+    told = generated(a="small", b="large", c="tiny")
+    ranking = task(1, {"prompt": "a", "items": ITEMS}, annotation(1, ranked("rank", rank=["b", "a"])), **told)
+    (rows,), _, _ = exported(tmp_path, RANKED, "trl-sft", [ranking], meta=True)
+    assert rows[0]["meta"]["model"] == "large, tiny"
+    for odd in ({"meta": {"generated": 3}}, {"meta": {"generated": {"answers": [1]}}}, {"meta": 3}, generated(b="x")):
+        (rows,), _, _ = exported(tmp_path, PAIRWISE, "trl-sft", [{**pair, **odd}], meta=True)
+        assert set(rows[0]["meta"]) == {"task", "annotation", "annotator"}
+
+
 def test_whatever_the_order_of_an_export_the_file_is_the_same(tmp_path: Path) -> None:
     tasks = [
         task(n, {**PAIR, "prompt": f"{n}"}, annotation(2 * n, side("left")), annotation(1, side("right")))

@@ -118,6 +118,7 @@ def of_json(line: int, raw: Mapping[str, JSON]) -> ExportedTask | Fault:
         bare=len(told) - len(whole) if isinstance(told, list) else 0,
         drafts=len(drafts) if isinstance(drafts, list) else 0,
         project=project if type(project) is int else None,
+        meta=task.meta,
     )
 
 

@@ -1,7 +1,7 @@
 """What is an exported task?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llm_backend.core.wire import JSON, Annotation, Prediction, Task, TaskId
 
@@ -16,6 +16,7 @@ class ExportedTask:
         bare: How many it tells by nothing but their ids.
         drafts: How many annotations were not submitted.
         project: Its project's number, where the export tells.
+        meta: What is told of it beside its data.
     """
 
     line: int
@@ -26,10 +27,11 @@ class ExportedTask:
     bare: int = 0
     drafts: int = 0
     project: int | None = None
+    meta: Mapping[str, JSON] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
-        return Task(self.id, self.data)
+        return Task(self.id, self.data, meta=self.meta)
 
     def to_json(self) -> dict[str, JSON]:
         """The task with its annotations, as the server takes them in."""

@@ -1,4 +1,4 @@
-"""How does a comparison become pairs? By Pairwise, by Ranker, by ratings of several answers."""
+"""How does a comparison become pairs? By Pairwise, by Ranker, by ratings of several answers, by a vote for one."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 from llm_backend.core.wire import JSON, Annotation, Region, Task
 from llm_backend.errors import InputError
-from llm_backend.interchange.preferences.reading import Reading
-from llm_backend.interchange.preferences.records import Preference, Rated, Reason
+from llm_backend.interchange.preferences.reading import Answer, Reading
+from llm_backend.interchange.preferences.records import Preference, Prompt, Rated, Reason
 from llm_backend.interchange.preferences.way import Made, Verdict, numbers_of, values_of
 
 Pairs: TypeAlias = Literal["all", "adjacent", "best-worst"]
@@ -49,9 +49,10 @@ class Compared:
             yield Reason.UNDECIDED
             return
         best, worst = (0, 1) if side == "left" else (1, 0)
-        texts, stars = [self.reading.text(name, task) for name in self.objects], self._stars(annotation)
-        prompt, scores = self.reading.prompt(task, self.objects), (stars[best], stars[worst]) if stars else None
-        yield Preference(prompt, texts[best], texts[worst], self._margin(annotation), scores)
+        answers, stars = [self.reading.answer(name, task) for name in self.objects], self._stars(annotation)
+        scores = (stars[best], stars[worst]) if stars else None
+        prompt = self.reading.prompt(task, self.objects)
+        yield _over(prompt, answers[best], answers[worst], self._margin(annotation), scores)
 
     def _side(self, annotation: Annotation) -> JSON:
         said = values_of(annotation.result, self.control, "selected")
@@ -109,9 +110,7 @@ class Ranked:
         if unknown := [ident for ident in chain(*lists.values()) if ident not in items]:
             raise InputError(f'Its data has no item "{unknown[0]}", which "{self.control}" ranks.')
         if self.verdict is not None:
-            for name, ids in lists.items():
-                good = self.verdict.of([name])
-                yield from (Reason.UNNAMED if good is None else Rated(prompt, items[i], good) for i in ids)
+            yield from self._sorted(prompt, items, lists, self.verdict)
             return
         levels = [ids for name in self.buckets if (ids := lists.get(name, ()))] if self.buckets else _single(lists)
         if len(levels) < 2:
@@ -119,12 +118,63 @@ class Ranked:
         for higher, lower in _paired(len(levels), self.pairs):
             for best, worst in product(levels[higher], levels[lower]):
                 below = float(len(levels) - 1 - higher), float(len(levels) - 1 - lower)
-                yield Preference(prompt, items[best], items[worst], float(lower - higher), below)
+                yield _over(prompt, items[best], items[worst], float(lower - higher), below)
+
+    def _sorted(
+        self, prompt: Prompt, items: Mapping[str, Answer], lists: Mapping[str, tuple[str, ...]], verdict: Verdict
+    ) -> Made:
+        """Each item as a good answer or a bad one, by its bucket."""
+        for name, ids in lists.items():
+            good = verdict.of([name])
+            for answer in [items[ident] for ident in ids]:
+                yield Reason.UNNAMED if good is None else Rated(prompt, answer.text, good, places=(answer.place,))
 
     def _lists(self, regions: Sequence[Region]) -> Mapping[str, tuple[str, ...]]:
         held = next(iter(values_of(regions, self.control, "ranker")), None)
         lists = held if isinstance(held, Mapping) else {}
         return {name: tuple(map(str, ids)) for name, ids in lists.items() if isinstance(ids, list)}
+
+
+@dataclass(frozen=True, slots=True)
+class Elected:
+    """Choices that name the best item of a List by its title: that one, over every other.
+
+    Attributes:
+        items: The List.
+    """
+
+    reading: Reading
+    control: str
+    items: str
+
+    @property
+    def told(self) -> str:
+        return f'Choices "{self.control}" of the titles in "{self.items}"'
+
+    @property
+    def dialogue(self) -> bool:
+        return self.reading.dialogue((self.items,)) is not None
+
+    def said(self, annotation: Annotation) -> Mapping[Hashable, Hashable]:
+        titles = self._titles(annotation)
+        return {self.control: titles[0]} if titles else {}
+
+    def records(self, task: Task, annotation: Annotation) -> Made:
+        titles = self._titles(annotation)
+        if not titles:
+            yield Reason.EMPTY
+            return
+        items = self.reading.items(self.items, task)
+        best = next((ident for ident, item in items.items() if item.title == titles[0]), None)
+        if best is None:
+            yield Reason.UNTITLED
+            return
+        prompt = self.reading.prompt(task, (self.items,))
+        yield from (_over(prompt, items[best], items[other]) for other in items if other != best)
+
+    def _titles(self, annotation: Annotation) -> list[str]:
+        held = values_of(annotation.result, self.control, "choices")
+        return [title for titles in held if isinstance(titles, list) for title in titles if isinstance(title, str)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +216,22 @@ class RatedApart:
                 yield Reason.UNDECIDED
                 continue
             best, worst = (one, other) if stars[one] > stars[other] else (other, one)
-            texts = self.reading.text(best, task), self.reading.text(worst, task)
-            yield Preference(prompt, *texts, stars[best] - stars[worst], (stars[best], stars[worst]))
+            answers = self.reading.answer(best, task), self.reading.answer(worst, task)
+            yield _over(prompt, *answers, stars[best] - stars[worst], (stars[best], stars[worst]))
 
     def _stars(self, annotation: Annotation) -> dict[str, float]:
         told = {name: next(numbers_of(annotation.result, rating), 0.0) for name, rating in self.ratings.items()}
         return {name: stars for name, stars in told.items() if stars}  # no star is no rating
+
+
+def _over(
+    prompt: Prompt,
+    best: Answer,
+    worst: Answer,
+    margin: float | None = None,
+    scores: tuple[float, float] | None = None,
+) -> Preference:
+    return Preference(prompt, best.text, worst.text, margin, scores, (best.place, worst.place))
 
 
 def _single(lists: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:

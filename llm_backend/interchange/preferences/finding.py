@@ -21,7 +21,7 @@ from llm_backend.interchange.preferences.answering import (
     in_object,
     last_turn,
 )
-from llm_backend.interchange.preferences.comparing import Compared, Pairs, Ranked, RatedApart
+from llm_backend.interchange.preferences.comparing import Compared, Elected, Pairs, Ranked, RatedApart
 from llm_backend.interchange.preferences.reading import Reading, Roles, require_words
 from llm_backend.interchange.preferences.way import Verdict, Way
 
@@ -83,11 +83,11 @@ class Finding:
         self._wishes = wishes
         self._reading = Reading(config, wishes.prompt, wishes.roles)
         self._verdict = Verdict(frozenset(wishes.good), frozenset(wishes.bad))
-        compared = (self._pairwise, self._ranker, self._ratings)
+        compared = (self._pairwise, self._ranker, self._ratings, self._elected)
         self._ways: Mapping[Kind, Sequence[Callable[[], Way | None]]] = {
             "pairs": (*compared, self._edited),
-            "demonstrations": (self._written, self._spoken, *compared),
-            "rated": (self._judged, *compared),
+            "demonstrations": (self._elected, self._written, self._spoken, *compared),
+            "rated": (self._elected, self._judged, *compared),
         }
 
     def way(self) -> Way | None:
@@ -146,6 +146,20 @@ class Finding:
             return None
         self._require(*ratings)
         return RatedApart(self._reading, ratings)
+
+    def _elected(self) -> Way | None:
+        """Choices between the items of a List. That they are about these cannot be known: so there must be no others,
+        and no box for a response, or the person says so."""
+        control, named = self._wishes.control, bool(self._wishes.good or self._wishes.bad)
+        lists = [source.name for source in self._config.sources if source.tag == "List"]
+        found = [output for output in self._outputs("Choices") if _between(output) and not output.conditions]
+        if not lists or len(found) != 1 or (self._kind == "rated" and (control or named)):
+            return None
+        if not control and any(_RESPONSE in box.name for box in self._of_whole("TextArea")):
+            return None
+        items = next((name for name in lists if name == self._wishes.response or _RESPONSE in name), lists[0])
+        self._require(items)
+        return Elected(self._reading, found[0].name, items)
 
     def _edited(self) -> Way | None:
         box = self._box(self._wishes.control)
@@ -224,3 +238,8 @@ class Finding:
             )
         if values and (unknown := [value for value in told if value not in values]):
             raise RequestError(f'Choices "{output.name}" has no value "{unknown[0]}"; it has {listed(values)}.')
+
+
+def _between(output: Output) -> bool:
+    """Whether one of several is to be chosen."""
+    return output.attrs.get("choice", "single").lower().startswith("single")

@@ -46,6 +46,27 @@ class Roles:
         return self.named.get(name) or _ROLES.get(name, self.unknown)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is compared.
+
+    Attributes:
+        place: Where the task has it: a key of its data, or an item's id.
+        title: Of an item.
+    """
+
+    text: str
+    place: str
+    title: str = ""
+
+    @classmethod
+    def of_item(cls, entry: Mapping[str, JSON]) -> "Answer":
+        """An item of a List: its body, else the words of its html (none, of a picture), else its title."""
+        title, body, html = (as_text(entry.get(key)) for key in ("title", "body", "html"))
+        words = body if body.strip() else readable_text(html) if html.strip() else title
+        return cls(words, _ident(entry.get("id")), title)
+
+
 class Reading:
     """Finds prompts and answers in tasks, by a labeling config."""
 
@@ -87,6 +108,15 @@ class Reading:
             self._readers[name] = self._decoded(name) if encoded else _plain(name, value)
         return self._readers[name](task)
 
+    def answer(self, name: str, task: Task) -> Answer:
+        """
+        Raises:
+            InputError: The task does not have it.
+        """
+        source = self.source(name)
+        found = references(source.value) if source else ()
+        return Answer(self.text(name, task), found[0].removeprefix("$") if found else name)
+
     def turns(self, source: Source, task: Task) -> Prompt:
         """A dialogue, with its roles as trainers call them.
 
@@ -121,8 +151,8 @@ class Reading:
         if not self._named and not self._prompt_sources(apart):
             raise RequestError("The labeling config shows no prompt beside the answers: name its field with --prompt.")
 
-    def items(self, name: str, task: Task) -> Mapping[str, str]:
-        """The answers of a List, by their ids: of each its body, else the words of its html, else its title.
+    def items(self, name: str, task: Task) -> Mapping[str, Answer]:
+        """The answers of a List, by their ids.
 
         Raises:
             InputError: The task does not have it.
@@ -132,7 +162,8 @@ class Reading:
         found = resolve(value, task.data)
         if not isinstance(found, list):
             raise InputError(lacking(value) if found is None else f'"{value}" holds no list of items.')
-        return {_ident(entry.get("id")): _body(entry) for entry in found if isinstance(entry, Mapping)}
+        answers = (Answer.of_item(entry) for entry in found if isinstance(entry, Mapping))
+        return {answer.place: answer for answer in answers}
 
     def _prompt_sources(self, apart: Sequence[str]) -> tuple[Source, ...]:
         if self._named:
@@ -193,9 +224,3 @@ def _quoted(names: Iterable[str]) -> Iterator[str]:
 def _ident(ident: JSON) -> str:
     """An item's id as results spell it: whole numbers without a point."""
     return as_text(int(ident) if isinstance(ident, float) and ident.is_integer() else ident)
-
-
-def _body(entry: Mapping[str, JSON]) -> str:
-    if (body := as_text(entry.get("body"))).strip():
-        return body
-    return readable_text(as_text(entry.get("html"))) or as_text(entry.get("title"))

@@ -1,7 +1,7 @@
 """What does a trainer learn from? Pairs, demonstrations and rated answers, whichever file they are written to."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -24,6 +24,7 @@ class Preference:
     Attributes:
         margin: By how much, in the steps of whatever it was told in; None where that is not known.
         scores: What was given to the chosen one and to the other: stars, or how many ranks are below; None likewise.
+        places: Where the task has the chosen one and the other: a key of its data, or an item's id; () if nowhere.
     """
 
     prompt: Prompt
@@ -31,14 +32,16 @@ class Preference:
     rejected: str
     margin: float | None = None
     scores: tuple[float, float] | None = None
+    places: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """How a prompt is to be answered."""
+    """How a prompt is to be answered; `places` as of a `Preference`, but one."""
 
     prompt: Prompt
     completion: str
+    places: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,14 @@ class Rated:
 
     Attributes:
         score: The stars that it got; None where that is not known.
+        places: As of a `Preference`, but one.
     """
 
     prompt: Prompt
     completion: str
     good: bool
     score: float | None = None
+    places: tuple[str, ...] = field(default=(), compare=False)
 
 
 Record: TypeAlias = Preference | Demonstration | Rated
@@ -67,6 +72,7 @@ class Reason(StrEnum):
     SKIPPED = "skipped by the annotator"
     EMPTY = "nothing answered in the control that counts"
     UNDECIDED = "a tie"
+    UNTITLED = "a choice that is the title of no answer (a tie, for one)"
     MIDDLING = "rated in the middle"
     UNNAMED = "a value that is named neither good nor bad"
     AFTER_GROUND_TRUTH = "another annotation of the task is the ground truth"
@@ -88,15 +94,17 @@ class Reason(StrEnum):
 
 def as_demonstrations(record: Record) -> Iterator[Record]:
     """Of a pair, the chosen answer as a demonstration."""
-    yield Demonstration(record.prompt, record.chosen) if isinstance(record, Preference) else record
+    if isinstance(record, Preference):
+        record = Demonstration(record.prompt, record.chosen, record.places[:1])
+    yield record
 
 
 def as_rated(record: Record) -> Iterator[Record]:
     """Of a pair, the chosen answer as a good one and the other as a bad one."""
     if isinstance(record, Preference):
         chosen, rejected = record.scores or (None, None)
-        yield Rated(record.prompt, record.chosen, True, chosen)
-        yield Rated(record.prompt, record.rejected, False, rejected)
+        yield Rated(record.prompt, record.chosen, True, chosen, record.places[:1])
+        yield Rated(record.prompt, record.rejected, False, rejected, record.places[1:])
     else:
         yield record
 
@@ -107,5 +115,5 @@ def as_it_is(record: Record) -> Iterator[Record]:
 
 def texts_of(record: Record) -> Iterator[str]:
     """The answers that a record holds."""
-    held = (getattr(record, field.name) for field in fields(record))
+    held = (getattr(record, one.name) for one in fields(record))
     return (value for value in held if isinstance(value, str))

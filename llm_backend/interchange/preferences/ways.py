@@ -79,7 +79,8 @@ def _names(config: LabelingConfig) -> frozenset[str]:
 
 def _nothing(kind: Kind, wishes: Wishes) -> str:
     needed = {
-        "pairs": "a Pairwise, a Ranker, a Rating for each of several answers, or a TextArea with a model's answer",
+        "pairs": "a Pairwise, a Ranker, a Rating for each of several answers, Choices of a List's titles, or a "
+        "TextArea with a model's answer",
         "demonstrations": "a TextArea with answers, a dialogue, a Pairwise or a Ranker",
         "rated": "a Rating, Choices, a Pairwise or a Ranker",
     }[kind]

@@ -229,6 +229,12 @@ def test_a_ranking_is_paired(pairs: str, told: list[tuple[str, str, float]]) -> 
     assert [(one.chosen, one.rejected, one.margin) for one in records if isinstance(one, Preference)] == told
 
 
+def test_what_is_nothing_but_a_picture_has_no_words_to_learn_from() -> None:
+    items = [{"id": "a", "title": "Image 1", "html": "<img src='https://e.com/a.png'>"}, {"id": "b", "body": "Hi."}]
+    raw = task(1, ITEMS | {"items": items}, annotation(1, ranked("rank", rank=["a", "b"])))
+    assert take(RANKER.format(buckets=""), "pairs", raw) == ([], {Reason.BLANK: 1})
+
+
 def test_buckets_are_compared_in_the_order_that_a_person_gives_and_their_own_items_are_ties() -> None:
     raw = task(1, ITEMS, annotation(1, ranked("rank", good=["c", "1"], bad=["b"], _=["x"])))
     with pytest.raises(RequestError, match="--buckets good,bad,ugly"):
@@ -293,6 +299,41 @@ def test_answers_that_are_rated_apart_are_compared_by_their_stars(
 ) -> None:
     records, left = take(RATINGS, "pairs", task(1, PAIR, annotation(1, stars("r1", first), stars("r2", second))))
     assert [*records, *left] == [made]
+
+
+# Choices of one of several answers
+
+ELECTED = """<View><Paragraphs name="dialogue" value="$chat" nameKey="role" textKey="content"/>
+<List name="media" value="$media"/><List name="responses" value="$items"/>
+<Choices name="best" toName="dialogue"><Choice value="One"/><Choice value="b"/><Choice value="Tie"/></Choices>
+<Choices name="faults" toName="dialogue" choice="multiple"><Choice value="rude"/></Choices>
+<TextArea name="reason" toName="dialogue"/></View>"""
+ASKED = {"chat": [{"role": "user", "content": "Hello?"}], "media": [], "items": ITEMS["items"]}
+
+
+@pytest.mark.parametrize("control", ["", "best"])
+def test_the_answer_whose_title_is_chosen_goes_before_all_others(control: str) -> None:
+    reason = written("reason", "Kind.")
+    raw = task(1, ASKED, annotation(1, region("best", "choices", ["One"]), reason))
+    assert take(ELECTED, "pairs", raw, control=control) == (
+        [Preference(user("Hello?"), "Hi.", "Good day."), Preference(user("Hello?"), "Hi.", "Hey.")],
+        {},
+    )
+    assert take(ELECTED, "demonstrations", raw, control=control)[0] == [Demonstration(user("Hello?"), "Hi.")]
+    rated = [Rated(user("Hello?"), text, good) for text, good in (("Hi.", True), ("Good day.", False), ("Hey.", False))]
+    assert take(ELECTED, "rated", raw)[0] == rated
+    assert take(ELECTED, "demonstrations", raw, control="reason")[0] == [Demonstration(user("Hello?"), "Kind.")]
+
+
+@pytest.mark.parametrize(("chosen", "reason"), [(["Tie"], Reason.UNTITLED), ([], Reason.EMPTY)])
+def test_a_choice_that_is_no_title_is_a_tie(chosen: list[str], reason: Reason) -> None:
+    assert take(ELECTED, "pairs", task(1, ASKED, annotation(1, region("best", "choices", chosen)))) == ([], {reason: 1})
+
+
+def test_choices_beside_a_box_for_a_response_are_not_taken_for_a_vote() -> None:
+    xml = ELECTED.replace('name="reason"', 'name="response"')
+    assert Ways(parse(xml), "pairs", Wishes()).told == 'TextArea "response", as people changed it'
+    assert Ways(parse(xml), "pairs", Wishes(control="best")).told == 'Choices "best" of the titles in "responses"'
 
 
 # TextArea
