@@ -8,6 +8,19 @@ from llm_backend.core.inputs.reading import show
 from llm_backend.core.inputs.seen import Fetch, Inputs, MediaRef, Seen, captioned
 
 
+def once(fetch: Fetch) -> Fetch:
+    """A fetch that is not made again for what it has brought in: the same media are to be shown in another order."""
+    brought: dict[MediaRef, tuple[Part, ...]] = {}
+
+    async def fetch_once(refs: Sequence[MediaRef], takes: Takes) -> Sequence[tuple[Part, ...]]:
+        wanted = {_medium(ref): ref for ref in refs if _medium(ref) not in brought}
+        if wanted:
+            brought.update(zip(wanted, await fetch(list(wanted.values()), takes), strict=True))
+        return [brought[_medium(ref)] for ref in refs]
+
+    return fetch_once
+
+
 async def fetched(inputs: Inputs, fetch: Fetch, takes: Takes) -> Inputs:
     """The same inputs with their media brought in; a medium that comes as text (OCR, say) joins its source's text.
 
@@ -23,6 +36,11 @@ async def fetched(inputs: Inputs, fetch: Fetch, takes: Takes) -> Inputs:
     refs = [ref for seen in inputs.seen for ref in seen.media]
     parts = iter(await fetch(refs, takes) if refs else ())
     return replace(inputs, seen=tuple(_with(seen, [next(parts) for _ in seen.media]) for seen in inputs.seen))
+
+
+def _medium(ref: MediaRef) -> MediaRef:
+    """A medium, whichever object shows it. A document is called by its object's name."""
+    return replace(ref, caption="", source=ref.source if ref.kind == "pdf" else "")
 
 
 async def _with_texts(inputs: Inputs, fetch: Fetch, takes: Takes) -> Inputs:

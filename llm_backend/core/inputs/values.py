@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from llm_backend.core.labeling import REFERENCE, references
@@ -35,6 +35,20 @@ def resolve(value: str, data: Mapping[str, JSON], spelt: Callable[[JSON], str] |
         return None
     spelt = spelt or as_text
     return REFERENCE.sub(lambda match: spelt(found.get(match.group(), match.group())), value)
+
+
+def referred(value: str, data: Mapping[str, JSON]) -> JSON:
+    """What a reference such as `$a.b[0]` leads to; None where it leads nowhere."""
+    return _look_up(value[1:], data)
+
+
+def replaced(value: str, data: Mapping[str, JSON], other: JSON) -> Mapping[str, JSON]:
+    """The data with another value where a reference leads; the same data where it leads nowhere."""
+    path = value[1:]
+    if path in data:
+        return {**data, path: other}
+    changed = _replaced(data, _STEP.findall(path), other)
+    return changed if isinstance(changed, Mapping) else data
 
 
 def as_text(value: JSON) -> str:
@@ -91,6 +105,23 @@ def _number(value: float) -> str:
     return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
 
 
+def _replaced(held: JSON, steps: Sequence[str], other: JSON) -> JSON:
+    if not steps:
+        return other
+    step, *rest = steps
+    if isinstance(held, Mapping) and step in held:
+        return {**held, step: _replaced(held[step], rest, other)}
+    if isinstance(held, list) and (index := _index(step, held)) is not None:
+        return [*held[:index], _replaced(held[index], rest, other), *held[index + 1 :]]
+    return held
+
+
+def _index(step: str, held: Sequence[JSON]) -> int | None:
+    """Which entry of a list a step of a reference names, if any."""
+    number = int(step[:9]) if step.isascii() and step.isdigit() else len(held)
+    return number if number < len(held) else None
+
+
 def _look_up(path: str, data: Mapping[str, JSON]) -> JSON:
     """What stands at the end of a path such as `a.b[0]`; None where it leads nowhere. A key may hold dots itself."""
     if path in data:
@@ -99,8 +130,8 @@ def _look_up(path: str, data: Mapping[str, JSON]) -> JSON:
     for step in _STEP.findall(path):
         if isinstance(found, Mapping):
             found = found.get(step)
-        elif isinstance(found, list) and step.isascii() and step.isdigit() and int(step[:9]) < len(found):
-            found = found[int(step[:9])]
+        elif isinstance(found, list) and (index := _index(step, found)) is not None:
+            found = found[index]
         else:
             return None
     return found
