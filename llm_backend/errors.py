@@ -14,6 +14,7 @@ Every error that a person may read is a sentence: what was found, what was expec
     │   ├── InputError                the task lacks what the config shows
     │   ├── PromptError               the prompt cannot be filled for this task
     │   ├── AnswerError               the model's answer does not fit the control
+    │   │   └── Unconfirmed           what it prefers changes with the order of what is compared
     │   ├── MediaError                a picture could not be fetched or shown
     │   └── ProviderRefused           the model will not answer this (refusal, filter, too long)
     └── ProviderError                 the model could not be asked
@@ -138,9 +139,11 @@ class AnswerError(TaskError):
     Attributes:
         made: The regions of those parts of the answer that can be taken (`core.wire.Region`s), where it has parts.
         wrong: What is our fault and not the model's (`core.predictor.Outcome.wrong`).
+        unconfirmed: What changed with the order of what is compared (`core.predictor.Outcome.unconfirmed`).
     """
 
     wrong: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
 
     def __init__(self, sentence: str, made: Sequence[Any] = ()) -> None:
         super().__init__(sentence)
@@ -149,6 +152,14 @@ class AnswerError(TaskError):
     @property
     def logged(self) -> str:
         return "The model's answer does not fit the form."
+
+
+class Unconfirmed(AnswerError):
+    """All answers that are left compare things, and change with the order in which these stand."""
+
+    @property
+    def logged(self) -> str:
+        return "What the model prefers changes with the order of what it compares."
 
 
 class MediaError(TaskError):

@@ -107,10 +107,10 @@ class Interactive:
             return _notice(plan, exc.sentence, held)
         made = _for_editor(plan, outcome.regions, context)
         self._note(bound.key, task.id, made)
-        if not made and not outcome.faults:
+        if not made and not outcome.reasons:
             return _notice(plan, _NOTHING_MORE if any(map(placed, held)) else _NOTHING, held)
-        if outcome.faults:
-            told = _notice(plan, " ".join(outcome.faults), (*held, *made))
+        if outcome.reasons:
+            told = _notice(plan, " ".join(outcome.reasons), (*held, *made))
             return (*(region for region in made if region.from_name not in {t.from_name for t in told}), *told)
         return (*made, *_without_notices(held))
 

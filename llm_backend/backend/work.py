@@ -55,7 +55,7 @@ class Asker:
             lasting = isinstance(exc, TaskError) and exc.lasting
             return Settled(Kept(run_task.digest, None, exc.sentence, lasting, self._clock()), exc.usage or Usage())
         prediction = Prediction(outcome.regions, score, spec.version).to_json()
-        reason = " ".join(outcome.faults)
+        reason = " ".join(outcome.reasons)
         return Settled(Kept(run_task.digest, prediction, reason, False, self._clock()), outcome.usage)
 
     async def _outcome(self, spec: Spec, run_task: RunTask) -> tuple[Outcome, float | None]:

@@ -116,7 +116,7 @@ class Summary:
 
     Attributes:
         place: What counts the rows.
-        partly: Answered rows of which some field stayed empty for a fault.
+        partly: Answered rows of which some field stayed empty for a fault, or was not confirmed by another order.
         passing: Failed rows that the next time may answer.
         reasons: Of failures; with the line of the first row that failed so.
     """
@@ -344,7 +344,7 @@ def kept(job: Given) -> str:
 
 
 def _summed_up(job: Job, found: Survey, version: str, progress: "Progress", summary: Summary) -> Iterator[str]:
-    partly = f" ({summary.partly:,} of them with a field left empty)" if summary.partly else ""
+    partly = f" ({summary.partly:,} of them with a field left empty or unsure)" if summary.partly else ""
     skipped = f", {found.skipped:,} skipped" if found.skipped else ""
     yield f"{counted(found.rows + found.skipped, 'row')} of {job.data}: {summary.answered:,} answered{partly}, " + (
         f"{summary.failed:,} failed{skipped}."

@@ -119,7 +119,8 @@ def _output(plan: Plan, index: int) -> str:
     control = plan.controls[index]
     required = ", required" if control.output.required else ""
     shown = "".join(f", shown {_condition(condition)}" for condition in control.output.conditions)
-    return f'{control.output.tag} "{control.name}"{required}{shown}'
+    twice = ", asked in both orders" if any(control.name in names for _, names in plan.in_other_orders) else ""
+    return f'{control.output.tag} "{control.name}"{required}{shown}{twice}'
 
 
 def _condition(condition: Condition) -> str:

@@ -41,6 +41,9 @@ class Obstacle:
     def asked(self, lane: Lane, model: str, fault: str, usage: Usage) -> None:
         """Rows that failed are counted elsewhere."""
 
+    def unconfirmed(self, lane: Lane, comparisons: int) -> None:
+        """The output tells them, row by row."""
+
 
 class Shown:
     """The progress as it is shown: a bar where a terminal shows it, else a line now and then."""

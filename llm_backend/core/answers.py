@@ -114,6 +114,7 @@ class Reading:
     Attributes:
         asked: The controls, by the key of their field.
         faults: The sentence of each control that nothing read so far answers.
+        unconfirmed: The sentence of each comparison that the other order did not bear out.
     """
 
     def __init__(self, asked: Mapping[str, Control], inputs: Inputs, wanted: int, *, plain: bool) -> None:
@@ -124,6 +125,7 @@ class Reading:
         """
         self.asked = asked
         self.faults: dict[str, str] = {}
+        self.unconfirmed: dict[str, str] = {}
         self._inputs = inputs
         self._wanted = wanted
         self._plain = plain
@@ -177,6 +179,23 @@ class Reading:
     def excuse(self, hidden: Collection[str]) -> None:
         """Drop the faults of controls that the form does not show, given the other answers."""
         self.faults = {key: fault for key, fault in self.faults.items() if self.asked[key].name not in hidden}
+        told = self.unconfirmed.items()
+        self.unconfirmed = {key: sentence for key, sentence in told if self.asked[key].name not in hidden}
+
+    def answer(self, key: str) -> tuple[list[Region], float | None] | None:
+        """The regions of a control and how sure the model is of them; None where it was not answered."""
+        return (self._made[key], self._sure(key)) if key in self._made else None
+
+    def settle(self, key: str, regions: list[Region], sure: float | None, sentence: str = "") -> None:
+        """Put into an answer's place what it comes to beside the one to the other order.
+
+        Args:
+            sentence: What the other order did not bear out, if anything.
+        """
+        self._made[key], self._certainty[key] = regions, sure
+        self._samples.pop(key, None)
+        if sentence:
+            self.unconfirmed[key] = sentence
 
     def _keep_parts(self, earlier: Mapping[str, list[Region]]) -> None:
         """Fall back on the good part of an earlier answer; not where others refer to its regions by number."""

@@ -50,6 +50,19 @@ def agreement(answer: JSON, others: Sequence[JSON]) -> float | None:
     return sum(1 for other in others if other == answer) / len(others)
 
 
+def over_orders(scores: Sequence[float | None], share: float) -> float | None:
+    """How sure the model is of what it said in several orders of the same: the mean, as if an order were drawn by lot.
+
+    Args:
+        share: How much of the answer all orders have in common, which lowers it. Where nothing else is known, it is all
+            that is: an answer that an order takes back in part is not sure.
+    """
+    told = [score for score in scores if score is not None]
+    if not told:
+        return None if share == 1.0 else share
+    return sum(told) / len(told) * share
+
+
 def joint(regions: Iterable[Region]) -> float | None:
     """How sure a whole prediction is: the product of what its controls' regions say; None where none says anything."""
     told = {region.from_name: region.score for region in regions if region.score is not None}

@@ -155,7 +155,7 @@ def _array(schema: Mapping[str, JSON], asked: _Asked, variant: int) -> JSON:
     scores = {label: _fit(label, items["enum"], asked) for label in items["enum"]}
     found = [label for label in items["enum"] if scores[label] >= max(scores.values()) * 0.6 and scores[label] > 0]
     chosen = found[: min(int(schema.get("maxItems", 2)), 2)]
-    others = [label for label in items["enum"] if label not in chosen]
+    others = sorted((label for label in items["enum"] if label not in chosen), key=str)  # in whatever order they stand
     return chosen + others[: max(int(schema.get("minItems", 0)) - len(chosen), 0)]
 
 
@@ -188,11 +188,12 @@ def _fit(label: JSON, labels: Sequence[JSON], asked: _Asked) -> float:
 
 
 def _longer(asked: _Asked) -> str:
-    """The longer of the last two sections; `left` where there are none."""
+    """The longer of the last two sections, whichever stands first; `left` where there are none."""
     bodies = _SECTION.split(asked.source)[2::2]
     if len(bodies) < 2:
         return "left"
-    return "left" if len(bodies[-2].strip()) >= len(bodies[-1].strip()) else "right"
+    left, right = ((len(body.strip()), body.strip()) for body in bodies[-2:])
+    return "left" if left >= right else "right"
 
 
 def _integer(schema: Mapping[str, JSON], asked: _Asked, variant: int) -> JSON:

@@ -52,6 +52,7 @@ class Metrics:
         self._tokens = counter("tokens", "Tokens as the providers count them.", "model", "kind")
         self._tasks = counter("tasks", "Tasks that a model was asked for, and answered.", "lane")
         self._failures = counter("task_failures", "Tasks that failed, by the kind of reason.", "lane", "reason")
+        self._unconfirmed = counter("comparisons_unconfirmed", "Comparisons that changed with the order.", "lane")
         self._models: set[str] = set()
 
     # The doors
@@ -90,6 +91,9 @@ class Metrics:
             self._failures.labels(lane, fault).inc()
         else:
             self._tasks.labels(lane).inc()
+
+    def unconfirmed(self, lane: Lane, comparisons: int) -> None:
+        self._unconfirmed.labels(lane).inc(comparisons)
 
     def _model(self, name: str) -> str:
         """The name as a label. Projects bring models along: past a number, they are counted together."""

@@ -11,7 +11,7 @@ from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.core.chat import Call
 from llm_backend.core.notices import NOTICE_PREFIX
 from llm_backend.errors import Busy, KeyRefused, ProviderRefused, StoreError
-from tests.support.scripted import ScriptedLLM
+from tests.support.scripted import ScriptedLLM, prefers
 from tests.support.serving import CONFIG, GOOD, by_name, chosen, serving, task, typed
 
 
@@ -176,7 +176,7 @@ def test_a_pairwise_answer_is_addressed_where_the_editor_shows_it(tmp_path: Path
     <TextArea name="prompt" toName="q"/><Pairwise name="pw" toName="a,b"/></View>"""
     data = {"id": 1, "data": {"q": "Which?", "a": "x", "b": "y"}}
     prompt = {**typed("Which?"), "to_name": "q"}
-    with serving(ScriptedLLM({"pw": "left"}), tmp_path) as host:
+    with serving(ScriptedLLM(prefers("x")), tmp_path) as host:
         (shown,) = host.shift_enter(prompt, task=data, config=config)
         ((stored,),) = [answer["result"] for answer in host.batch(data, config=config)]
     assert (shown["to_name"], stored["to_name"]) == ("q", "a")

@@ -18,7 +18,7 @@ from llm_backend.core.notices import NOTICE_PREFIX
 from llm_backend.errors import StoreError
 from tests.adapters.store.homes import HOMES
 from tests.support.redis_server import redis_url
-from tests.support.scripted import Reply, ScriptedLLM
+from tests.support.scripted import Reply, ScriptedLLM, prefers
 from tests.support.serving import CONFIG, GOOD, PROJECT, Caller, chosen, serving, task, typed
 from tests.support.stub_model import StubModel
 from tests.support.worker import worker
@@ -192,7 +192,7 @@ def test_a_pairwise_clicked_anew_is_told_by_what_was_answered(
     project = {**CREATED, "label_config": PAIR}
     with serve() as (host, llm):
         host.setup(PAIR)
-        llm._script = ['{"better": "left"}']
+        llm._script = [prefers("one")]
         if asked == "batch":
             host.batch(held, config=PAIR)
         else:

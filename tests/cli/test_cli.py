@@ -141,6 +141,12 @@ def test_check_says_that_dynamic_choices_depend_on_the_task(folder: Path) -> Non
     assert '"tea"' in say("check", "config.xml", "--task", "task.json").stdout
 
 
+def test_check_says_what_is_asked_in_both_orders(folder: Path) -> None:
+    texts = '<Text name="a" value="$a"/><Text name="b" value="$b"/>'
+    (folder / "pair.xml").write_text(f'<View>{texts}<Pairwise name="better" toName="a,b"/></View>')
+    assert 'It fills:\n  Pairwise "better", asked in both orders\n' in say("check", "pair.xml").stdout
+
+
 def test_check_takes_the_empty_config_of_a_new_project(folder: Path) -> None:
     (folder / "config.xml").write_text("<View/>")
     said = say("check", "config.xml")

@@ -27,7 +27,7 @@ from llm_backend.core.wire import Task
 from llm_backend.errors import KeyRefused, ProviderRefused, Unreachable
 from llm_backend.services import open_for_dataset
 from llm_backend.settings import Settings
-from tests.support.scripted import Reply, ScriptedLLM
+from tests.support.scripted import Reply, ScriptedLLM, prefers
 from tests.support.shell import ended, environ
 from tests.support.stub_model import StubModel
 
@@ -127,6 +127,20 @@ def test_a_failed_row_tells_why_and_the_rest_is_kept_for_the_next_time(capsys: p
     assert labelled(better, data, "out.csv", retry=True) == 0
     assert len(better.calls) == 1
     assert not Path("out.csv.state").exists()
+
+
+def test_what_another_order_did_not_bear_out_is_told_row_by_row(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = '<Text name="a" value="$a"/><Text name="b" value="$b"/><TextArea name="why" toName="a"/>'
+    Path("config.xml").write_text(f'<View>{texts}<Pairwise name="better" toName="a,b"/></View>')
+    Path("data.jsonl").write_text("\n".join(json.dumps({"a": a, "b": b}) for a, b in ("xy", "zx", "zz")))
+    llm = ScriptedLLM(lambda call: {"why": "So."} | prefers("x")(call))
+    assert labelled(llm, Path("data.jsonl"), "out.csv") == 0
+    with open("out.csv", encoding="utf-8", newline="") as stream:
+        held = [(row["better"], row["error"].partition(",")[0]) for row in csv.DictReader(stream)]
+    assert held == [("left", ""), ("right", ""), ("", 'Asked again with "a" and "b" exchanged')]
+    said = capsys.readouterr().out
+    assert "3 rows of data.jsonl: 3 answered (1 of them with a field left empty or unsure), 0 failed." in said
+    assert "6 calls, 60 + 30 tokens" in said
 
 
 @pytest.mark.parametrize("change", ["prompt", "config", "model"])

@@ -90,7 +90,7 @@ def test_an_opened_task_shows_its_prediction_at_first_sight_and_stores_it_once(
 
 
 def test_a_pairwise_prediction_is_stored_and_shown(lab: Lab, editor: Editor, shots: Path) -> None:
-    lab.stub.responder = fills(comparison="right")
+    lab.stub.responder = answers
     data = {"prompt": "What is a heap?", "answer1": "A heap.", "answer2": "Something piled up."}
     project, (task,) = lab.project("stored pairwise", PAIR, [data], opens=True)
 

@@ -9,7 +9,7 @@ from llm_backend.core.labeling import parse
 from llm_backend.demo.projects import SAMPLES, Sample
 from tests.support.browser import Editor, values
 from tests.support.lab import Lab, backend, fills
-from tests.support.stub_model import wrong_key
+from tests.support.stub_model import answers, wrong_key
 
 TEXT = "I love it when my computer crashes"
 EVERYTHING = """
@@ -268,7 +268,7 @@ PAIRWISE = """
 
 
 def test_pairwise_is_chosen_by_shift_enter_and_can_be_submitted(lab: Lab, editor: Editor, shots: Path) -> None:
-    lab.stub.responder = fills(better="right")
+    lab.stub.responder = answers
     data = {"question": "Which heap is better?", "one": "A heap.", "two": "A heap with air and worms in it."}
     project, (task,) = lab.project("pairwise", PAIRWISE, [data])
     editor.open(project, task)

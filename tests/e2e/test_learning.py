@@ -6,8 +6,9 @@ from pathlib import Path
 
 from llm_backend.core.wire import JSON
 from tests.support.browser import Editor
-from tests.support.lab import Lab, fills
+from tests.support.lab import Lab
 from tests.support.serve import until
+from tests.support.stub_model import answers
 
 CONFIG = """
 <View>
@@ -114,8 +115,8 @@ def test_start_training_publishes_and_batches_go_by_it(lab: Lab) -> None:
 
 
 def test_what_was_accepted_and_what_was_clicked_anew_are_told_apart(lab: Lab, editor: Editor, shots: Path) -> None:
-    lab.stub.responder = fills(comparison="left")
-    pairs = [{"prompt": f"What is {n}?", "answer1": f"First of {n}", "answer2": f"Second of {n}"} for n in (1, 2)]
+    lab.stub.responder = answers
+    pairs = [{"prompt": f"What is {n}?", "answer1": f"The first of {n}", "answer2": f"Second of {n}"} for n in (1, 2)]
     project, (first, second) = lab.project("accepted", PAIR, pairs, opens=True)
     lab.api.retrieve_predictions(project)
 

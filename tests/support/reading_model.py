@@ -4,16 +4,17 @@ It knows nothing of the labeling config: only the messages and the schema of its
 from a seed and from the question, so that it answers the same again.
 """
 
+import hashlib
 import json
 import math
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from llm_backend.core.chat import Call, Completion, Takes, Usage
+from llm_backend.core.chat import Call, Completion, Takes, TextPart, Usage
 from tests.support.stub_model import example
 
 JSON = Any
@@ -55,11 +56,13 @@ class _Question:
     Attributes:
         sections: The shown texts by the name of their object; a single one has no name.
         words: What the form says of each of its fields.
+        parts: What goes along beside the text, by the name of its object.
         places: The numbers given to places so far.
     """
 
     sections: Mapping[str, str]
     words: Mapping[str, str]
+    parts: Mapping[str, str]
     chance: random.Random
     text: str
     places: list[int] = field(default_factory=list)
@@ -72,13 +75,21 @@ class _Question:
         parts = re.split(r"(?:^|\n\n)(\S+):\n", shown)
         sections = dict(zip(parts[1::2], parts[2::2], strict=True)) or {"": shown}
         fields = re.split(r'(?m)^- "([^"]+)"', system)
-        return cls(sections, dict(zip(fields[1::2], fields[2::2], strict=True)), chance, user)
+        beside = [part for part in call.messages[1].parts if not isinstance(part, TextPart)]
+        parts = {part.caption.partition(",")[0]: repr(replace(part, caption="")) for part in beside}
+        return cls(sections, dict(zip(fields[1::2], fields[2::2], strict=True)), parts, chance, user)
 
     def section(self, key: str) -> str:
         """The text that a field's words name as the one to look at; else the longest."""
         words = self.words.get(key, "")
         named = [text for name, text in self.sections.items() if f'"{name}"' in words and text]
         return named[0] if named else max(self.sections.values(), key=len)
+
+    def better(self, key: str) -> str | None:
+        """The side of a comparison that shows what it likes better, wherever that stands; None where there are none."""
+        sides = re.findall(r'"(left|right)" if "([^"]+)" is better', self.words.get(key, ""))
+        shown = {side: self.sections.get(name, self.parts.get(name, "")) for side, name in sides}
+        return max(shown, key=lambda side: _liking(shown[side])) if shown else None
 
     def quote(self, key: str) -> tuple[str, str]:
         """A piece of one line of the shown text, and what stands before it."""
@@ -102,6 +113,11 @@ class _Question:
         return f"It says: {self.quote('')[0]}"
 
 
+def _liking(content: str) -> str:
+    """How well something is liked: by chance, but always the same."""
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _value(schema: JSON, question: _Question, key: str, control: str) -> JSON:
     """An answer to a part of the schema.
 
@@ -111,6 +127,8 @@ def _value(schema: JSON, question: _Question, key: str, control: str) -> JSON:
     """
     if "anyOf" in schema:
         return _value(next(part for part in schema["anyOf"] if part.get("type") != "null"), question, key, control)
+    if "enum" in schema and (better := question.better(control)):
+        return better
     if "enum" in schema:
         return question.chance.choice([option for option in schema["enum"] if option is not None])
     kinds = schema.get("type", "object")
@@ -123,7 +141,7 @@ def _object(schema: JSON, question: _Question, key: str, control: str) -> JSON:
     links = [name for name, part in fields.items() if _is_link(part)]
     shared = _shared(fields)
     if shared is not None:
-        return dict(zip(fields, _dealt(shared, len(fields), question.chance), strict=True))
+        return dict(zip(fields, _dealt(shared, len(fields)), strict=True))
     in_order = [*(name for name in fields if name not in links), *links]  # links tell of places that were given
     made = {name: _value(fields[name], question, name, control or name) for name in in_order}
     if "quote" in fields:
@@ -143,8 +161,8 @@ def _shared(fields: Mapping[str, JSON]) -> Sequence[JSON] | None:
     return enums[0] if alike else None
 
 
-def _dealt(options: Sequence[JSON], hands: int, chance: random.Random) -> list[list[JSON]]:
-    order = chance.sample(list(options), len(options))
+def _dealt(options: Sequence[JSON], hands: int) -> list[list[JSON]]:
+    order = sorted(options, key=_liking)
     return [order[hand::hands] for hand in range(hands)]
 
 
@@ -162,7 +180,9 @@ def _array(schema: JSON, question: _Question, key: str, control: str) -> JSON:
         return [{**made, "from": ends[0], "to": ends[1]}] if len(ends) == 2 else []
     if "enum" in item:
         every = "each once" in question.words.get(control, "") or least == len(item["enum"])
-        wanted = len(item["enum"]) if every else min(len(item["enum"]), max(least, min(most, _ITEMS)))
+        if every:
+            return sorted(item["enum"], key=_liking)
+        wanted = min(len(item["enum"]), max(least, min(most, _ITEMS)))
         return question.chance.sample(item["enum"], wanted)
     wanted = max(least, min(most, 3 if key == "points" else _ITEMS if item.get("type") == "object" else 1))
     return [_value(item, question, key, control) for _ in range(wanted)]

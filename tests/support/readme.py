@@ -31,8 +31,8 @@ _HOW_FILLED = {
     "Rating": "1 to `maxRating`",
     "Number": "`min`, `max`, `step`",
     "DateTime": "`only`, `format`, `min`, `max`",
-    "Pairwise": "left or right; null is undecided",
-    "Ranker": "all items of a `List`, best first; or sorted into `Bucket`s. Items need ids of their own",
+    "Pairwise": "left or right, the same in both orders (below); null is undecided",
+    "Ranker": "all items of a `List`, best first, or sorted into `Bucket`s; in both orders. Items need own ids",
     "Labels": "pieces of a `Text`, `HyperText` or `Paragraphs`, by quote; beside bare shapes, their labels; with "
     "`FILL_GEOMETRY=1` stretches of an `Audio`, in seconds",
     "HyperTextLabels": "pieces of a `HyperText`, by quote",

@@ -1,10 +1,10 @@
 """Labeling configs that hold, between them, every control that is filled; and a task for each."""
 
+import asyncio
 import json
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
 
 from llm_backend.core.chat import ImagePart, Part, Takes
 from llm_backend.core.inputs import MediaRef
@@ -154,7 +154,7 @@ class Asked:
         Raises:
             TaskError: Nothing does.
         """
-        return _run(predict(self.plan, self.task, _PROMPT, ScriptedLLM(reply), _quick))
+        return asyncio.run(predict(self.plan, self.task, _PROMPT, ScriptedLLM(reply), _quick))
 
     @property
     def names(self) -> set[str]:
@@ -170,19 +170,10 @@ def asked(name: str) -> Asked:
     plan = make_plan(parse(rich.xml), texts(), Template(), Parameters(fill_geometry=True)).of_task(rich.data)
     model = ReadingModel()
     task = Task(1, rich.data)
-    made = _run(predict(plan, task, _PROMPT, model, _quick))
+    made = asyncio.run(predict(plan, task, _PROMPT, model, _quick))
     assert made.regions
     assert not made.faults
     return Asked(plan, task, json.loads(answer(model.calls[0])))
-
-
-def _run(work: Coroutine[Any, Any, Outcome]) -> Outcome:
-    """The outcome of work that waits for nothing, as with a scripted model: it needs no loop."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return cast(Outcome, done.value)
-    raise AssertionError("the core waited for something that nobody handed in")
 
 
 async def _quick(refs: Sequence[MediaRef], takes: Takes) -> list[tuple[Part, ...]]:

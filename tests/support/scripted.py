@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -45,6 +46,17 @@ class ScriptedLLM:
     def asked(self) -> str:
         """What the user message of the last call says."""
         return next(message.text for message in reversed(self.calls[-1].messages) if message.role == "user")
+
+
+def prefers(liked: str) -> Callable[[Call], Reply]:
+    """A model that takes the object which shows this, on whichever side it stands; the same in every Pairwise."""
+
+    def reply(call: Call) -> Reply:
+        lefts = re.findall(r'- "(\w+)"[^\n]*"left" if "([^"]+)" is better', call.messages[0].text)
+        shown = call.messages[-1].text
+        return {key: "left" if f"{left}:\n{liked}" in shown else "right" for key, left in lefts}
+
+    return reply
 
 
 async def no_media(refs: Any, takes: Takes) -> Any:

@@ -321,6 +321,14 @@ class _Question:
     root: JSON
     _counts: dict[str, int] | None = None
 
+    @property
+    def longer(self) -> str:
+        """The side with more to say, if two objects are shown: the last ones; `left` if not."""
+        shown = self.text.rpartition("\n\nTask Directive:")[0] or self.text
+        bodies = [body.strip() for body in re.split(r"(?m)^\S+:\n", shown)[1:]]
+        left, right = bodies[-2:] if len(bodies) > 1 else ("", "")
+        return "left" if (len(left), left) >= (len(right), right) else "right"
+
     def count(self, words: str) -> int:
         """How often the rarest of these words stands in the question."""
         if self._counts is None:
@@ -329,6 +337,11 @@ class _Question:
                 self._counts[word] = self._counts.get(word, 0) + 1
         found = re.findall(r"\w+", words.casefold())
         return min((self._counts.get(word, 0) for word in found), default=0)
+
+
+def _by_count(options: Sequence[JSON], question: _Question) -> list[JSON]:
+    """The options that are told of most come first, in whatever order they are offered."""
+    return sorted(options, key=lambda option: (-question.count(str(option)), str(option)))
 
 
 def _value(schema: JSON, question: _Question, key: str) -> JSON:
@@ -350,6 +363,8 @@ def _value(schema: JSON, question: _Question, key: str) -> JSON:
 
 def _option(options: Sequence[JSON], question: _Question) -> JSON:
     real = [option for option in options if option is not None] or list(options)
+    if set(real) == {"left", "right"}:
+        return question.longer
     return max(real, key=lambda option: question.count(str(option)))
 
 
@@ -357,7 +372,8 @@ def _object(schema: JSON, question: _Question, key: str) -> JSON:
     parts = schema.get("properties", {})
     buckets = [part["items"]["enum"] for part in parts.values() if "enum" in part.get("items", ())]
     if len(buckets) > 1 and len(buckets) == len(parts) and buckets.count(buckets[0]) == len(buckets):
-        return {name: buckets[0][place :: len(parts)] for place, name in enumerate(parts)}  # each item once
+        items = _by_count(buckets[0], question)
+        return {name: items[place :: len(parts)] for place, name in enumerate(parts)}  # each item once
     return {name: _value(part, question, name) for name, part in parts.items()}
 
 
@@ -365,7 +381,7 @@ def _array(schema: JSON, question: _Question, key: str) -> JSON:
     count = max(int(schema.get("minItems", 0)), min(1, int(schema.get("maxItems", 1))))
     item = schema.get("items", {"type": "string"})
     if "enum" in item:  # distinct ones, the best first
-        return sorted(item["enum"], key=lambda option: -question.count(str(option)))[:count]
+        return _by_count(item["enum"], question)[:count]
     return [_value(item, question, key) for _ in range(count)]
 
 

@@ -3,24 +3,33 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
-from llm_backend.core.controls.base import Control, Regions, keys_for, listed, shown
-from llm_backend.core.inputs import Inputs
-from llm_backend.core.labeling import Choice, Output
+from llm_backend.core.controls.base import Regions, keys_for, listed, shown
+from llm_backend.core.controls.comparing import Comparison, Verdict
+from llm_backend.core.controls.rankings import mean_ranking, pairs_alike, tau
+from llm_backend.core.inputs import Inputs, Turn
+from llm_backend.core.labeling import Choice, Output, Source
 from llm_backend.core.wire import JSON, Region
 from llm_backend.errors import AnswerError, InputError
 
 # The column in which the editor shows what is in no bucket; it makes it up by itself.
 _REST = "_"
+# Two answers say together what three of four pairs of items, or items, have in common: a tau of at least 0.5. By chance
+# one in six rankings of four items comes so near to another, and one in nine of five.
+_ENOUGH = 0.75
 
 
-class Ranker(Control, tags=("Ranker",)):
+class Ranker(Comparison, tags=("Ranker",)):
     """The items of a List in order, or sorted into Buckets.
 
     Answer: a list of all ids, the best first; with Buckets an object that holds such a list for each, in which no id
     stands twice. What is in no bucket stays in the list, unless a bucket is the default, where all items begin: then
     there is no list to stay in, and every id must be placed. Results hold ids as texts, as the editor makes them.
+
+    In the other order the items stand the other way round. Rankings that are near enough come to the mean of both. Of
+    buckets, what is in the same one both times stays there, and the rest in the list, if there is one to stay in.
     """
 
     dynamic = True
@@ -70,6 +79,53 @@ class Ranker(Control, tags=("Ranker",)):
                 return dict(zip(self.buckets, told, strict=True)) if self.buckets else told[0]
         return None
 
+    def turn(self, sources: Mapping[str, Source]) -> Turn | None:
+        source = sources.get(self.to_name)
+        return Turn.turn_round(source) if source else None
+
+    def turned(self, answer: JSON) -> JSON:
+        return answer
+
+    def weigh(self, first: Regions, other: Regions) -> Verdict:
+        told, again = self._held(first), self._held(other)
+        if told == again:
+            return Verdict(list(first))
+        # What stands in the same place both times, in the order of each.
+        both = {
+            name: (
+                [ident for ident in ids if ident in again.get(name, ())],
+                [i for i in again.get(name, ()) if i in ids],
+            )
+            for name, ids in told.items()
+        }
+        items = len({*chain(*told.values()), *chain(*again.values())})
+        common = _Common.of(both.values(), items)
+        asked = f"Asked again with the items the other way round, the model {self._in_common(common)}"
+        if not self._enough(common):
+            return Verdict([], 0.0, f'{asked}: "{self.name}" stays empty.')
+        held = {name: mean_ranking(*orders) for name, orders in both.items()}
+        kept = "what both say" if self.buckets else "the mean of both rankings"
+        sentence = f'{asked}: "{self.name}" holds {kept}, with a lower score.'
+        return Verdict([self.region({self.output.type: held})], common.share, sentence)
+
+    def _held(self, regions: Regions) -> Mapping[str, list[str]]:
+        """The ids in each list of an answer; none where it says that nothing applies."""
+        return next((region.value[self.output.type] for region in self.own(regions)), {})
+
+    def _enough(self, common: "_Common") -> bool:
+        if self.whole:  # there is no list in which the others could stay
+            return common.kept == common.items and (bool(self.buckets) or common.ordered >= _ENOUGH)
+        return common.kept >= _ENOUGH * common.items
+
+    def _in_common(self, common: "_Common") -> str:
+        if not self.buckets and not common.kept:
+            return "ranked them only once"
+        order = f"put {common.alike} of {common.pairs} pairs in the same order"
+        if not self.buckets:
+            return f"{order} (Kendall's tau {tau(common.alike, common.pairs):.2f})"
+        placed = f"put {common.kept} of {common.items} items into the same bucket"
+        return f"{placed}, and {order.removeprefix('put ')}" if common.pairs else placed
+
     def ids(self, inputs: Inputs) -> Mapping[str, str]:
         """The ids of the items that the editor shows in this task, and the words of each.
 
@@ -117,6 +173,35 @@ class Ranker(Control, tags=("Ranker",)):
         if isinstance(told, str) and told in ids:
             return told
         raise AnswerError(f'"{self.name}" takes the ids {listed(list(ids))}; the model gave {shown(entry)}.')
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What two answers have in common.
+
+    Attributes:
+        kept: How many of the items stand in the same list.
+        alike: How many pairs of these stand in the same order.
+    """
+
+    kept: int
+    items: int
+    alike: int
+    pairs: int
+
+    @classmethod
+    def of(cls, both: Collection[tuple[Sequence[str], Sequence[str]]], items: int) -> "_Common":
+        counted = [pairs_alike(*orders) for orders in both]
+        kept = sum(len(ids) for ids, _ in both)
+        return cls(kept, items, sum(alike for alike, _ in counted), sum(pairs for _, pairs in counted))
+
+    @property
+    def ordered(self) -> float:
+        return self.alike / self.pairs if self.pairs else 1.0
+
+    @property
+    def share(self) -> float:
+        return self.kept / self.items * self.ordered
 
 
 def _told(key: str, bucket: Choice) -> str:

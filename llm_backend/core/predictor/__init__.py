@@ -1,7 +1,7 @@
 """Task + plan + model → outcome, one repair round included.
 
-`plans` holds what is known before there is a task, `questions` what is asked for one, `talk` the calls about it, and
-`outcomes` what comes of them.
+`plans` holds what is known before there is a task, `questions` what is asked for one, `talk` the calls about it,
+`orders` what comparisons come to that are asked in both orders, and `outcomes` what comes of it all.
 """
 
 from llm_backend.core.predictor.outcomes import Outcome, predict

@@ -1,21 +1,22 @@
 """What comes of asking for a task?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llm_backend.core.answers import Reading
 from llm_backend.core.chat import LLM, Call, Lane, Usage
 from llm_backend.core.checks import sound
-from llm_backend.core.controls import hidden, shown_regions
+from llm_backend.core.controls import Control, hidden, shown_regions
 from llm_backend.core.controls.regions import identified, without_repeats
 from llm_backend.core.examples import Asked, Lessons
-from llm_backend.core.inputs import Fetch, Inputs, fetched, read
+from llm_backend.core.inputs import Fetch, Inputs, fetched, once, read
+from llm_backend.core.predictor.orders import in_all_orders
 from llm_backend.core.predictor.plans import Plan
 from llm_backend.core.predictor.questions import controls_asked, refuse_blank, said_of
 from llm_backend.core.predictor.talk import Talk
 from llm_backend.core.prompts import Prompt
 from llm_backend.core.wire import Region, Task
-from llm_backend.errors import AnswerError
+from llm_backend.errors import AnswerError, BackendError, Unconfirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,20 @@ class Outcome:
         usage: The tokens used.
         wrong: Those of the faults that are ours and not the model's: regions that our own check kept back. They hold
             nothing of the task.
+        unconfirmed: The sentences of comparisons that the other order did not bear out. They are no faults, though
+            most of these controls are empty: the model has no preference that could be told.
     """
 
     regions: tuple[Region, ...]
     faults: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     wrong: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it holds less than was asked for, or is less sure of it."""
+        return (*self.faults, *self.unconfirmed)
 
 
 async def predict(
@@ -60,18 +69,51 @@ async def predict(
         ProviderError: The model could not be asked.
     """
     plan = plan.of_task(task.data)
-    inputs = await fetched(read(plan.config, task.data, task.id), fetch, llm.takes)
+    if plan.in_other_orders:
+        fetch = once(fetch)
+    inputs = await _seen(plan, task, fetch, llm)
     seen = Asked(task.data, inputs.text, task.id)
     examples = lessons.choose(seen, plan.parameters.few_shot) if lessons else ()
     asked = controls_asked(plan, held)
     refuse_blank(plan, inputs, asked.values())
-    talk = Talk(plan, inputs, llm, Call((), lane=lane, patience=patience, group=group), held, lessons)
-    reading = await talk.about(said_of(plan, inputs, prompt, examples), asked)
-    return _settled(plan, inputs, reading, held, talk.usage)
+    frame = Call((), lane=lane, patience=patience, group=group)
+    talk = Talk(plan, inputs, llm, frame, held, lessons)
+    talks = [talk]
+
+    async def again(turned: Plan, comparisons: Mapping[str, Control]) -> Reading:
+        turned_inputs = await _seen(turned, task, fetch, llm)
+        talks.append(Talk(turned, turned_inputs, llm, frame, held, lessons))
+        return await talks[-1].again(said_of(turned, turned_inputs, prompt, examples), comparisons)
+
+    asking = talk.about(said_of(plan, inputs, prompt, examples), asked)
+    others = [(comparisons, again(turned, comparisons)) for turned, comparisons in _compared(plan, asked)]
+    try:
+        reading = await (in_all_orders(asking, others) if others else asking)
+    except BackendError as exc:
+        exc.usage = sum((talk.usage for talk in talks), exc.usage or Usage())
+        raise
+    return _settled(plan, inputs, reading, held, sum((talk.usage for talk in talks), Usage()))
+
+
+async def _seen(plan: Plan, task: Task, fetch: Fetch, llm: LLM) -> Inputs:
+    """What the model sees of a task, in the order in which the plan asks."""
+    return await fetched(read(plan.config, plan.turn.data(task.data), task.id), fetch, llm.takes)
+
+
+def _compared(plan: Plan, asked: Mapping[str, Control]) -> Iterator[tuple[Plan, Mapping[str, Control]]]:
+    """The plans of the questions in other orders, each with those of the controls that it is to be asked for."""
+    for turned, names in plan.in_other_orders:
+        if comparisons := {key: control for key, control in asked.items() if control.name in names}:
+            yield turned, comparisons
 
 
 def _settled(plan: Plan, inputs: Inputs, reading: Reading, held: Sequence[Region], usage: Usage) -> Outcome:
-    """The outcome with hidden controls left out. A required control's fault, or nothing but faults, fails the task."""
+    """The outcome with hidden controls left out.
+
+    Raises:
+        AnswerError: A required control is at fault, or nothing came but faults.
+        Unconfirmed: Nothing is left but comparisons that changed with the order.
+    """
     whole = (*held, *reading.scored)
     reading.excuse(hidden(plan.controls, whole))
     made = [region for region in shown_regions(plan.controls, whole) if region not in held]
@@ -81,8 +123,9 @@ def _settled(plan: Plan, inputs: Inputs, reading: Reading, held: Sequence[Region
     answered = {region.from_name for region in regions}
     faulty = {reading.asked[key].name for key in reading.faults} | {one.region.from_name for one in found}
     lacking = (output for output in plan.config.outputs if output.name in faulty - answered)
-    if faults and (not regions or any(output.required for output in lacking)):
-        failure = AnswerError(" ".join(faults))
-        failure.usage, failure.wrong = usage, wrong
+    outcome = Outcome(tuple(regions), faults, usage, wrong, tuple(reading.unconfirmed.values()))
+    if (outcome.reasons and not regions) or (faults and any(output.required for output in lacking)):
+        failure = (AnswerError if faults else Unconfirmed)(" ".join(outcome.reasons))
+        failure.usage, failure.wrong, failure.unconfirmed = usage, wrong, outcome.unconfirmed
         raise failure
-    return Outcome(tuple(regions), faults, usage, wrong)
+    return outcome

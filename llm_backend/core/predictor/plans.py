@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from llm_backend.core.controls import Unfillable, bind
 from llm_backend.core.controls.base import Control, keys_for
+from llm_backend.core.controls.comparing import Comparison
 from llm_backend.core.forms import Form, make_form
-from llm_backend.core.inputs import Inputs
+from llm_backend.core.inputs import Inputs, Turn
 from llm_backend.core.labeling import LabelingConfig
 from llm_backend.core.prompts import Prompt, Template, Texts, labels_in_words
 from llm_backend.core.repeats import counts
@@ -46,7 +47,11 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that can be said of a project's questions before there is a task."""
+    """All that can be said of a project's questions before there is a task.
+
+    Attributes:
+        turn: What stands in the other order than in a task's data; `config` is the one that shows turned data.
+    """
 
     config: LabelingConfig
     controls: tuple[Control, ...]
@@ -54,6 +59,7 @@ class Plan:
     texts: Texts
     template: Template
     parameters: Parameters
+    turn: Turn = field(default_factory=Turn)
 
     @cached_property
     def keys(self) -> Mapping[str, str]:
@@ -81,6 +87,21 @@ class Plan:
             self._repeated.clear()
         plan = self._repeated[often] = replace(self, config=config, controls=controls, unfillable=unfillable)
         return plan
+
+    @cached_property
+    def in_other_orders(self) -> tuple[tuple["Plan", frozenset[str]], ...]:
+        """The plans of the questions that are asked again in another order, each with the comparisons it is for."""
+        if self.parameters.converse:
+            return ()
+        sources = {source.name: source for source in self.config.sources}
+        groups: list[tuple[Turn, frozenset[str]]] = []
+        for control in self.controls:
+            turn = control.turn(sources) if isinstance(control, Comparison) else None
+            if turn is not None:
+                same = next((group for group in groups if group[0].goes_with(turn)), (Turn(), frozenset[str]()))
+                groups = [group for group in groups if group is not same]
+                groups.append((same[0] | turn, same[1] | {control.name}))
+        return tuple((replace(self, config=turn.config(self.config), turn=turn), names) for turn, names in groups)
 
     @cached_property
     def instruction(self) -> str:
@@ -111,7 +132,10 @@ class Plan:
 
     @cached_property
     def _shaping(self) -> str:
-        return "\0".join((self.config.digest, self.texts.digest, repr(self.template), repr(self.parameters)))
+        told = (self.config.digest, self.texts.digest, repr(self.template), repr(self.parameters))
+        # Answers to one order alone are others than those that both orders bear out.
+        orders = ("both orders",) if any(isinstance(control, Comparison) for control in self.controls) else ()
+        return "\0".join((*told, *orders))
 
     def version(self, prompt: Prompt, model: str, publication: str = "") -> str:
         """`model_version`: moves with whatever shapes the answer, and with nothing else.

@@ -7,10 +7,11 @@ from typing import Literal
 
 from llm_backend.core.chat import Call, Message, TextPart
 from llm_backend.core.controls.base import Control
+from llm_backend.core.controls.comparing import Comparison
 from llm_backend.core.controls.regions import RegionMaker
 from llm_backend.core.examples import Correction
 from llm_backend.core.forms import Form, title
-from llm_backend.core.inputs import Inputs, read
+from llm_backend.core.inputs import Inputs, Turn, read
 from llm_backend.core.predictor.plans import Parameters, Plan
 from llm_backend.core.prompts import Prompt, render
 from llm_backend.core.wire import JSON, Region
@@ -145,11 +146,11 @@ def _turns(
 
     Its pictures are not fetched: it is shown by its words.
     """
-    told: dict[str, JSON] = {key: example.answers.get(control.name) for key, control in asked.items()}
+    told = {key: _answer_of(plan, example, control) for key, control in asked.items()}
     if all(answer is None for answer in told.values()):
         return ()
     try:
-        inputs = read(plan.config, example.data, example.task)
+        inputs = read(plan.config, plan.turn.data(example.data), example.task)
         labels = plan.labels if plan.labels is not None else plan.labels_of(inputs)
         question = render(prompt, inputs, labels, plan.template).text
     except (InputError, PromptError):  # the config or the prompt has moved on since
@@ -160,6 +161,12 @@ def _turns(
     lists = {key for key, control in asked.items() if control.question(inputs).get("type") == "array"}
     said = {key: [] if answer is None and key in lists else answer for key, answer in told.items()}
     return Message.of("user", question), Message.of("assistant", json.dumps(said, ensure_ascii=False))
+
+
+def _answer_of(plan: Plan, example: Correction, control: Control) -> JSON:
+    """What an example answers to a control, in the order in which the plan asks."""
+    answer = example.answers.get(control.name)
+    return control.turned(answer) if isinstance(control, Comparison) and plan.turn != Turn() else answer
 
 
 def call_for(frame: Call, plan: Plan, question: Question) -> Call:

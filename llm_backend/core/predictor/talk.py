@@ -70,6 +70,10 @@ class Talk:
         reading.join(faulty)
         return reading
 
+    async def again(self, said: Said, asked: Mapping[str, Control]) -> Reading:
+        """Ask for these controls alone, of which the answers to others decide whether the form shows them."""
+        return await self._read(said, asked, early=True)
+
     async def _read(self, said: Said, asked: Mapping[str, Control], early: bool = False) -> Reading:
         """Ask, and once more for what was answered wrong.
 
