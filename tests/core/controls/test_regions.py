@@ -2,21 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
 
-from llm_backend.core.chat import Call, Completion, Takes
 from llm_backend.core.controls import bind
 from llm_backend.core.controls.regions import without_repeats
-from llm_backend.core.inputs import MediaRef, read
+from llm_backend.core.inputs import read
 from llm_backend.core.labeling import parse
 from llm_backend.core.predictor import Outcome, Parameters, Plan, make_plan, predict
 from llm_backend.core.prompts import Prompt, Template
 from llm_backend.core.wire import JSON, Region, Task
 from llm_backend.errors import AnswerError
 from llm_backend.services import texts
+from tests.support.scripted import ScriptedLLM, no_media
 
 TEXT = "Microsoft was founded by Bill Gates. Bill Gates left."
 DATA = {"text": TEXT}
@@ -28,32 +27,14 @@ SURE = (
 RELATIONS = '<Relations><Relation value="founded by"/></Relations>'
 
 
-class Scripted:
-    """A model that gives these answers, one after the other."""
-
-    model = "scripted"
-    takes: Takes = frozenset()
-
-    def __init__(self, *answers: JSON) -> None:
-        self.answers = list(answers)
-        self.calls: list[Call] = []
-
-    async def complete(self, call: Call) -> Completion:
-        self.calls.append(call)
-        return Completion((json.dumps(self.answers.pop(0)),))
-
-
-async def no_media(refs: Sequence[MediaRef], takes: Takes) -> Any:
-    raise AssertionError(refs)
-
-
 def plan_of(*tags: str) -> Plan:
     config = parse(f'<View><Text name="text" value="$text"/>{"".join(tags)}</View>')
     return make_plan(config, texts(), Template(), Parameters())
 
 
-def outcome(plan: Plan, *answers: JSON, held: tuple[Region, ...] = ()) -> tuple[Outcome, Scripted]:
-    llm = Scripted(*answers)
+def outcome(plan: Plan, *answers: JSON, held: tuple[Region, ...] = ()) -> tuple[Outcome, ScriptedLLM]:
+    """What comes of these answers, which have to do."""
+    llm = ScriptedLLM(*answers, AssertionError("it was asked once more"))
     done = predict(plan, Task(1, DATA), Prompt("Mark them.", "config"), llm, no_media, held=held)
     return asyncio.run(done), llm
 
