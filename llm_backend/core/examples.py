@@ -10,10 +10,11 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from llm_backend.core.wire import JSON, TaskId
 
@@ -136,27 +137,25 @@ class Pool:
         meter = meter or TokenMeter()
         own = _name(asked.data)
         free = (
-            (at, nearness)
-            for at, nearness in self._index.nearest(asked.text)
-            if self._corrections[at].annotation not in self._gone
-            and not self._is_task(at, asked, own)
-            and not (apart and nearness >= NEAR_DUPLICATE)
+            _Candidate(at, nearness, math.ceil(meter.tokens_in(self._sizes[at])), self._labels[at])
+            for at, nearness in self._held(asked.text)
+            if not self._is_task(at, asked, own) and not (apart and nearness >= NEAR_DUPLICATE)
         )
-        chosen = _spread(list(itertools.islice(free, most * _CANDIDATES)), most, lambda at: self._labels[at])
-        fitting: list[int] = []
-        for at in chosen:
-            cost = meter.tokens_in(self._sizes[at])
-            if cost <= budget:
-                fitting.append(at)
-                budget -= math.ceil(cost)
-        return tuple(self._corrections[at] for at in reversed(fitting))
+        fitting = (one for one in free if one.cost <= budget)
+        chosen = _spread(itertools.islice(fitting, most * _CANDIDATES), most, budget)
+        return tuple(self._corrections[one.at] for one in reversed(chosen))
 
     def has_like(self, asked: Asked) -> bool:
         """Whether the task itself, or a near-duplicate of it, is among the corrections."""
         own = _name(asked.data)
-        if any(self._is_task(at, asked, own) for at in range(len(self))):
-            return True
-        return any(nearness >= NEAR_DUPLICATE for _, nearness in itertools.islice(self._index.nearest(asked.text), 1))
+        return any(
+            nearness >= NEAR_DUPLICATE or self._is_task(at, asked, own) for at, nearness in self._held(asked.text)
+        )
+
+    def _held(self, text: str) -> Iterator[tuple[int, float]]:
+        """What is in the pool, by its place, each with its nearness to a text, the nearest first."""
+        near = self._index.nearest(text)
+        return ((at, nearness) for at, nearness in near if self._corrections[at].annotation not in self._gone)
 
     def _is_task(self, at: int, asked: Asked, name: str) -> bool:
         same_id = asked.id is not None and self._corrections[at].task == asked.id
@@ -185,17 +184,30 @@ class Lessons:
         return self.pool.choose(asked, most, meter=self.meter, apart=self.apart)
 
 
-def _spread(near: Sequence[tuple[int, float]], most: int, labels: Callable[[int], str]) -> list[int]:
-    """The best of the near ones, each time the one that is nearest when labels shown already count against it."""
-    chosen: list[int] = []
+class _Candidate(NamedTuple):
+    """A correction that may be chosen: its place in the pool, how near it is, its tokens, and what it says."""
+
+    at: int
+    nearness: float
+    cost: int
+    labels: str
+
+
+def _spread(near: Iterable[_Candidate], most: int, budget: int) -> list[_Candidate]:
+    """The best of the near ones, each time the one that is nearest when labels shown already count against it.
+
+    What does not fit in what is left of the budget is passed over. The nearest stands first.
+    """
+    chosen: list[_Candidate] = []
     shown: Counter[str] = Counter()
-    left = dict(near)
+    left = list(near)
     while left and len(chosen) < most:
-        at = max(left, key=lambda one: left[one] - _SAME_LABELS * shown[labels(one)] * left[one])
-        chosen.append(at)
-        shown[labels(at)] += 1
-        del left[at]
-    return sorted(chosen, key=lambda one: -dict(near)[one])
+        best = max(left, key=lambda one: one.nearness * (1 - _SAME_LABELS * shown[one.labels]))
+        chosen.append(best)
+        shown[best.labels] += 1
+        budget -= best.cost
+        left = [one for one in left if one is not best and one.cost <= budget]
+    return sorted(chosen, key=lambda one: -one.nearness)
 
 
 class Index:

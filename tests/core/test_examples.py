@@ -64,6 +64,8 @@ def test_a_pool_knows_whether_it_holds_a_task_or_one_like_it(text: str, ident: i
     held = pool(correction(1, words), correction(2, "lazy dog"), correction(3, "something other"))
     assert held.has_like(asked(text, ident)) == found
     assert not pool().has_like(asked(text, ident))
+    assert pool(*(correction(n, f"text {n}") for n in range(9))).without(["0", "1", "2"]).has_like(asked("", 8))
+    assert not held.without(["1"]).has_like(asked(text, ident))
 
 
 def test_examples_are_spread_over_the_labels() -> None:
@@ -77,6 +79,15 @@ def test_examples_keep_within_the_budget_of_tokens() -> None:
     held = pool(correction(1, "word " * 4000), correction(2, "a word or two"))
     assert ids(held.choose(asked("word"), 2, budget=100)) == ["2"]
     assert held.choose(asked("word"), 2, budget=0) == ()
+
+
+def test_what_is_too_large_makes_room_for_the_next_best() -> None:
+    held = pool(correction(1, "word " * 4000), correction(2, "a word or two"), correction(3, "some other words"))
+    assert ids(held.choose(asked("word"), 1, budget=100)) == ["2"]
+    texts = [correction(n, f"word number {n} " + "and so on " * 20) for n in range(10, 20)]
+    chosen = pool(*texts, correction(1, "a word"), correction(2, "a word or two")).choose(asked("word"), 4, budget=75)
+    assert len(chosen) == 3
+    assert {"1", "2"} < set(ids(chosen))
 
 
 def test_a_budget_counts_in_the_tokens_seen() -> None:
