@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from llm_backend.agreement.likeness import Likeness
 from llm_backend.agreement.matching import Matching
 from llm_backend.agreement.parts import Row, Sides
 from llm_backend.agreement.reading import Kind, Reading, Value
@@ -51,6 +52,7 @@ class Pair:
 
     Attributes:
         part: Which region or item of the task; "" for all of it.
+        answered: When the model did, in seconds since 1970; 0 where that is not known.
     """
 
     task: TaskId
@@ -60,6 +62,7 @@ class Pair:
     people: tuple[Judgement, ...]
     project: int | None = None
     part: str = ""
+    answered: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Material:
         unmeasured: Why others are not, as sentences.
         outside: Answers that the labeling config does not offer (any more), by control.
         versions: When each version answered last, by its name.
+        repeats: For tasks that have a near-duplicate, when people first answered one of these; 0 if it is not known.
         unread: Tasks that are not what the labeling config shows.
     """
 
@@ -104,6 +108,7 @@ class Material:
     shown: dict[tuple[TaskId, str], Shown] = field(default_factory=dict)
     outside: Counter[str] = field(default_factory=Counter)
     versions: dict[str, float] = field(default_factory=dict)
+    repeats: dict[TaskId, float] = field(default_factory=dict)
     people: set[str] = field(default_factory=set)
     tasks: int = 0
     annotated: int = 0
@@ -120,13 +125,14 @@ def gather(plan: Plan, tasks: Iterable[ExportedTask], blind: Container[TaskId] =
     Raises:
         RequestError: There are no tasks, no annotations, no predictions, or the predictions' ids only.
     """
-    found = Material()
+    found, likeness = Material(), Likeness()
     bare = 0
     for task in tasks:
         found.tasks += 1
         bare += task.bare
-        _take(found, plan, task, blind=task.id is not None and task.id in blind)
+        _take(found, likeness, plan, task, blind=task.id is not None and task.id in blind)
     _refuse_nothing(found, bare)
+    found.repeats = likeness.repeats()
     return found
 
 
@@ -151,7 +157,7 @@ def _refuse_nothing(found: Material, bare: int) -> None:
         )
 
 
-def _take(found: Material, plan: Plan, task: ExportedTask, *, blind: bool) -> None:
+def _take(found: Material, likeness: Likeness, plan: Plan, task: ExportedTask, *, blind: bool) -> None:
     made = [one for one in task.annotations if not one.was_cancelled]
     found.skipped += len(task.annotations) - len(made)
     found.annotated += bool(made)
@@ -171,6 +177,7 @@ def _take(found: Material, plan: Plan, task: ExportedTask, *, blind: bool) -> No
         found.unread += 1
         return
     name = f"line {task.line}" if task.id is None else task.id
+    likeness.note(name, inputs.text, min(one.created for one in made))
     used = {region.from_name for one in made for region in one.result}
     found.unmeasured |= {
         other.output.name: f"{other.reason} It is not compared."
@@ -223,7 +230,8 @@ class _Pairing:
         )
         if not told:
             return None
-        return Pair(self.task, row.control, self.version, row.model, told, self.project, row.part)
+        answered = self.prediction.created
+        return Pair(self.task, row.control, self.version, row.model, told, self.project, row.part, answered)
 
     def _judgement(self, annotation: Annotation, value: Value, model: Value, matching: Matching | None) -> Judgement:
         """What a person answered, in the light of whether they had this very prediction before them."""

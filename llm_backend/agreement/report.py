@@ -64,6 +64,8 @@ class Comparison:
         blind: Over what people answered without being shown the model's answer, since it was kept back or made only
             afterwards; the fair measure, where there is enough of it.
         shown: Over all else.
+        apart: Without tasks that nearly repeat one which people had answered before the model did: it may have been
+            shown their answer among its examples. None where there are no such tasks.
         differing: How many tasks people and the model differ on; `disagreements` are the first of them.
         unit: What is compared and counted: tasks, or regions or items of them.
         unmatched: For what hangs on regions only.
@@ -83,6 +85,7 @@ class Comparison:
     disagreements: tuple[Disagreement, ...]
     unit: Unit = "task"
     unmatched: Unmatched | None = None
+    apart: Figures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,7 @@ def _comparison(found: Material, pairs: Sequence[Pair], url: str) -> Comparison:
     name, version = pairs[0].control, pairs[0].version
     kind, unmatched = found.kinds[name], found.unmatched.get((name, version))
     told = [(pair, one) for pair in pairs for one in pair.people]
+    apart = [pair for pair in pairs if not _repeats(found, pair)]
     agreeing = [one for pair, one in told if one.value == pair.model]
     worst_last = -1 if kind == "number" else 1
     rated = [(quality(kind, pair), pair) for pair in pairs]
@@ -224,7 +228,14 @@ def _comparison(found: Material, pairs: Sequence[Pair], url: str) -> Comparison:
         disagreements=tuple(_disagreement(kind, pair, value, url) for value, pair in differing[:MOST_TOLD]),
         unit=found.units.get(name, "task"),
         unmatched=None if unmatched is None else Unmatched(*unmatched),
+        apart=figures(kind, apart) if len(apart) < len(pairs) else None,
     )
+
+
+def _repeats(found: Material, pair: Pair) -> bool:
+    """Whether people may have answered a near-duplicate of the task before the model answered it."""
+    first = found.repeats.get(pair.task)
+    return first is not None and (not pair.answered or first < pair.answered)
 
 
 def _disagreement(kind: Kind, pair: Pair, found: float, url: str) -> Disagreement:

@@ -18,6 +18,7 @@ _VIEWS = {
     "unaccepted": "without those left as shown",
     "blind": "people not shown it",
     "shown": "shown, or may have been",
+    "apart": "without near-repeats",
 }
 _DISAGREEMENTS = 10
 _LABELS = 30
@@ -58,7 +59,8 @@ def _left_out(report: Report) -> Iterator[str]:
 
 def _comparison(one: Comparison) -> Table:
     title = f"{_safe(one.control)} ({one.kind}), {_safe(one.version)}, {_people(one.people)}"
-    told = {words: getattr(one, view) for view, words in _VIEWS.items() if getattr(one, view).tasks}
+    views = {words: getattr(one, view) for view, words in _VIEWS.items()}
+    told = {words: figures for words, figures in views.items() if figures and figures.tasks}
     table = Table("", *told, title=title, title_justify="left", title_style="bold")
     table.columns[0].no_wrap = True
     table.add_row(f"{one.unit}s", *(f"{figures.tasks:,}" for figures in told.values()))

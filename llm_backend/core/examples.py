@@ -226,11 +226,15 @@ class Index:
     def nearest(self, text: str) -> Iterator[tuple[int, float]]:
         """All texts, each with its nearness (0 to 1), the nearest first; of equally near ones the latest first."""
         nearness: defaultdict[int, float] = defaultdict(float)
-        for word, weight in self._weighted(Counter(_words(text))).items():
+        for word, weight in self.weights(text).items():
             for at, other in self._postings.get(word, ()):
                 nearness[at] += weight * other
         yield from sorted(nearness.items(), key=lambda one: (-one[1], -one[0]))
         yield from ((at, 0.0) for at in reversed(range(self._size)) if at not in nearness)
+
+    def weights(self, text: str) -> dict[str, float]:
+        """The words of any text with their weights, of length one: nearness is the sum of their products."""
+        return self._weighted(Counter(_words(text)))
 
     def _weighted(self, words: Mapping[str, int]) -> dict[str, float]:
         """A text's words with their weights, of length one; unknown ones count as the rarest."""

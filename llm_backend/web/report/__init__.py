@@ -11,6 +11,7 @@ _VIEWS = {
     "unaccepted": "without answers left as shown",
     "blind": "people not shown the answer",
     "shown": "shown it, or may have been",
+    "apart": "without tasks that nearly repeat one that was answered before",
 }
 _MEASURES = {"accuracy": "accuracy", "kappa": "Cohen's kappa", "alpha": "Krippendorff's alpha"}
 _MATCHES = {"overlap": "F1 by overlap", "exact": "F1 of exact matches"}
@@ -49,7 +50,7 @@ def _rows(comparison: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The figures between 0 and 1 that a comparison has, view by view."""
     for view, words in _VIEWS.items():
         figures = comparison[view]
-        if not figures["tasks"]:
+        if not figures or not figures["tasks"]:
             continue
         told = {name: figures[name] for name in _MEASURES}
         told |= {name: figures[name]["f1"] if figures[name] else None for name in _MATCHES}
