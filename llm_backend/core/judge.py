@@ -246,6 +246,11 @@ def make_rubric(
     told = f"The columns are {_quoted(has)}."
     if lacking := [name for name, column in found.items() if column is None]:
         raise RequestError(f"The criterion uses {_lacking(lacking, criterion)}, which no column fills. {told}")
+    if not found and (unnamed := [name for name in has if f"{{{name}}}" in criterion.text]):
+        raise RequestError(
+            f"{{{unnamed[0]}}} is no placeholder: the name of a column in braces is made of letters, digits and "
+            '"_". Give the column such a name in the dataset.'
+        )
     if not found:
         raise RequestError(f"The criterion names no column: put one in braces where its text belongs. {told}")
     known = {name: column for name, column in found.items() if column}

@@ -267,7 +267,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_asked(
 
 def test_mixed_encodings_are_refused_in_one_sentence() -> None:
     Path("data.csv").write_bytes("reply\nä\n".encode() + "ö\n".encode("latin-1"))
-    with pytest.raises(ClickException, match="is not UTF-8 text"):
+    with pytest.raises(ClickException, match=r"data\.csv line 3 is not UTF-8 text"):
         judged(ScriptedLLM(polite), Path("data.csv"))
 
 

@@ -79,6 +79,14 @@ def test_ours_know_the_columns_under_other_names(columns: list[str], found: list
         ),
         pytest.param(Criterion("Polite?"), ["output"], (), "names no column", id="no placeholder"),
         pytest.param(Criterion("{labels}"), ["output"], (), "names no column", id="labels are no column"),
+        pytest.param(
+            Criterion("Is {Model Output} polite?"),
+            ["Model Output", "n"],
+            (),
+            '{Model Output} is no placeholder: the name of a column in braces is made of letters, digits and "_". '
+            "Give the column such a name in the dataset.",
+            id="a column of two words",
+        ),
         pytest.param(Criterion("Is {label}?"), ["label", "a"], (), "must not see", id="people's labels"),
         pytest.param(POLITE, ["input", "output"], ("1",), "two labels or more", id="one label"),
         pytest.param(POLITE, ["input", "output"], ("1", "1 "), "each told once", id="a label twice"),

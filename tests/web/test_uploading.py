@@ -198,7 +198,7 @@ def test_a_removed_dataset_leaves_nothing(tmp_path: Path) -> None:
     [
         ("", "a.csv", "a.csv holds no rows: there is nothing to label."),
         ("[1]\n", "a.jsonl", "a.jsonl holds no row that can be used. Line 1: it is no object"),
-        (b"reply\n\xff\xfe\n", "a.csv", "a.csv is not UTF-8 text"),
+        (b"reply\n\xff\xfe\n", "a.csv", "a.csv line 2 is not UTF-8 text"),
         ("a,a\n1,2\n", "a.csv", 'a.csv: the header names "a" more than once'),
         ("x", "a.xlsx", 'A dataset\'s name ends in .csv, .tsv, .jsonl, .ndjson, .json; found "a.xlsx".'),
         ("x", "", "POST /datasets?name=answers.csv"),

@@ -116,19 +116,31 @@ def opened(file: Path, newline: str | None = None) -> Iterator[IO[str]]:
 
 def _not_utf8(file: Path, exc: UnicodeDecodeError) -> str:
     with open(file, "rb") as stream:
-        start = stream.read(2)
-    found = "is UTF-16" if start in _UTF16 else f"is not UTF-8 text ({exc.reason})"
+        utf16 = stream.read(2) in _UTF16
+        stream.seek(0)
+        line = 0 if utf16 else _undecodable(stream)
+    found = "is UTF-16" if utf16 else f"line {line:,} is not UTF-8 text ({exc.reason})"
     return f'{file} {found}: save it as UTF-8 (in Excel: "CSV UTF-8"), and try again.'
+
+
+def _undecodable(stream: IO[bytes]) -> int:
+    """The number of the first line that is not UTF-8; in UTF-8 no sign but the line break itself holds its byte."""
+    for number, line in enumerate(stream, 1):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return number
+    return 1  # somebody has mended it meanwhile
 
 
 def _table(file: Path, stream: IO[str]) -> Entries:
     """The rows of a table whose first line names the columns."""
     csv.field_size_limit(_CELL_MOST)  # texts are longer than the library's caution
-    head = stream.readline()
+    head = next((line for line in iter(stream.readline, "") if line.strip()), "")
     stream.seek(0)
     reader = csv.reader(stream, delimiter=_delimiter(head))
     try:
-        header = _header(file, next(reader, []))
+        header = _header(file, next(filter(None, reader), []))
         line = reader.line_num + 1
         for cells in reader:
             if len(cells) == len(header):

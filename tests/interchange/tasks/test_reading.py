@@ -104,6 +104,7 @@ def test_of_very_many_unusable_rows_the_first_are_named_and_all_are_counted(tmp_
     [
         pytest.param("a.csv", "", "holds no rows", id="empty"),
         pytest.param("a.csv", "text\n", "holds no rows", id="only a header"),
+        pytest.param("a.csv", "\n\n\r\n", "holds no rows", id="empty lines of a table"),
         pytest.param("a.jsonl", "\n\n", "holds no rows", id="empty lines"),
         pytest.param("a.json", "", "holds no rows", id="empty json"),
         pytest.param("a.json", " [ ] ", "holds no rows", id="empty list"),
@@ -111,8 +112,14 @@ def test_of_very_many_unusable_rows_the_first_are_named_and_all_are_counted(tmp_
         pytest.param(
             "a.csv",
             "text\nGr\xfc\xdfe\n".encode("latin-1"),
-            'is not UTF-8 text (invalid start byte): save it as UTF-8 (in Excel: "CSV UTF-8"), and try again.',
+            'line 2 is not UTF-8 text (invalid start byte): save it as UTF-8 (in Excel: "CSV UTF-8"), and try again.',
             id="latin",
+        ),
+        pytest.param(
+            "a.jsonl",
+            '{"a": "ä"}\n'.encode() * 9_000 + '{"a": "ä"}\n'.encode("latin-1"),
+            "line 9,001 is not UTF-8 text (invalid continuation byte)",
+            id="mixed encodings, late",
         ),
         pytest.param("a.csv", "text\none\n".encode("utf-16"), "is UTF-16: save it as UTF-8", id="utf-16"),
         pytest.param("a.json", '[{"a": 1}\n{"a": 2}]', "line 2 is not JSON (a comma is missing).", id="no comma"),
@@ -136,6 +143,11 @@ def test_a_dataset_that_cannot_be_read_is_refused_in_a_sentence(
         survey(dataset(tmp_path, name, held))
     assert sentence in refused.value.sentence
     assert name in refused.value.sentence
+
+
+def test_empty_lines_before_a_header_are_passed_over(tmp_path: Path) -> None:
+    file = dataset(tmp_path, "a.csv", "\n\na;b\n1;2\n")
+    assert [(row.line, row.task.data) for row in rows(file)] == [(4, {"a": "1", "b": "2"})]
 
 
 def test_a_long_list_is_read_value_by_value(tmp_path: Path) -> None:
