@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from llm_backend.cli.label_progress import Obstacle, Shown
-from llm_backend.cli.wording import plain
+from llm_backend.cli.wording import counted, faults_told, plain
 from llm_backend.core.chat import LLM
 from llm_backend.core.wire import Task
 from llm_backend.errors import BackendError, RequestError
@@ -251,10 +251,8 @@ def look_through(job: Given, named: str = "", place: str = "line") -> Survey:
             raise RequestError(f"{job.output} is what is to be read; give the output another name.")
         require_writable(job.output)
         found = job.survey()
-    for fault in found.faults:
-        click.echo(f"{named or job.data} {place} {fault.line} is skipped: {fault.sentence}", err=True)
-    if (more := found.skipped - len(found.faults)) > 0:
-        click.echo(f"... and {more:,} more.", err=True)
+    for line in faults_told(found.faults, found.skipped, f"{named or job.data} {place}"):
+        click.echo(line, err=True)
     if not found.rows:
         raise Unusable(f"{named or job.data} holds no row that can be used.")
     return found
@@ -350,12 +348,13 @@ def _summed_up(job: Job, found: Survey, version: str, progress: "Progress", summ
         f"{summary.failed:,} failed{skipped}."
     )
     yield from summary.told()
+    yield from closing(job, version, progress, summary)
+
+
+def closing(job: Given, version: str, progress: "Progress", summary: Summary) -> Iterator[str]:
+    """What it took, where the output is, and how to go on where rows have failed."""
     usage = progress.usage
     yield f"{version}: {counted(usage.calls, 'call')}, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens."
     yield f"Written to {job.output}."
     if summary.failed:
         yield f"What was answered is kept in {state_of(job.output)}. {summary.how_to_go_on}"
-
-
-def counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -12,7 +12,7 @@ import click
 
 from llm_backend.cli.asking import Unusable
 from llm_backend.cli.label import text_of
-from llm_backend.cli.wording import plain
+from llm_backend.cli.wording import counted, plain
 from llm_backend.core.wire import JSON
 from llm_backend.errors import BackendError, RequestError
 from llm_backend.interchange.exports import ExportedTask, read_export
@@ -40,7 +40,7 @@ class Told:
     def summed_up(self) -> Iterator[str]:
         for file, count in self.counts.items():
             more = f", {count - _FAULTS_TOLD:,} of them not told above" if count > _FAULTS_TOLD else ""
-            yield f"{_count(count, 'fault')} in {file}{more}."
+            yield f"{counted(count, 'fault')} in {file}{more}."
 
 
 @click.group(short_help="Rows and labels of Labelbox, in and out.")
@@ -98,8 +98,8 @@ def labelbox_to_ls(
         )
         write_tasks(output, incoming.tasks())
         _write(config_output, incoming.config)
-    went = f", with {_count(incoming.answers, 'answer')}" if incoming.answers else ""
-    click.echo("\n".join([f"{_count(incoming.rows, 'row')} became tasks{went}.", *told.summed_up()]))
+    went = f", with {counted(incoming.answers, 'answer')}" if incoming.answers else ""
+    click.echo("\n".join([f"{counted(incoming.rows, 'row')} became tasks{went}.", *told.summed_up()]))
     click.echo(f"Written to {output} and {config_output}.")
     raise SystemExit(_status(told, incoming.rows))
 
@@ -146,9 +146,9 @@ def ls_to_labelbox(
         write_tasks(output, _each(export, of, told))
         if rows_output:
             write_tasks(rows_output, _each(export, lambda task: [row_of(task)], lambda *_: None))
-    click.echo(f"{_count(made['tasks'], 'task')} became {_count(made['lines'], 'line')}.")
+    click.echo(f"{counted(made['tasks'], 'task')} became {counted(made['lines'], 'line')}.")
     for control, count in lines.foreign.items():
-        click.echo(f'Left out: {_count(count, "answer")} of "{plain(control)}", for which Labelbox does not ask.')
+        click.echo(f'Left out: {counted(count, "answer")} of "{plain(control)}", for which Labelbox does not ask.')
     click.echo("\n".join([*told.summed_up(), f"Written to {output}{f' and {rows_output}' if rows_output else ''}."]))
     raise SystemExit(_status(told, made["tasks"]))
 
@@ -218,7 +218,3 @@ def _write(file: Path, text: str) -> None:
 
 def _status(told: Told, used: int) -> int:
     return 2 if not used else 1 if told.counts else 0
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

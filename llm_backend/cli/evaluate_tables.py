@@ -11,7 +11,7 @@ from llm_backend.agreement.figures import Figures
 from llm_backend.agreement.matching import Places
 from llm_backend.agreement.report import Comparison, Report
 from llm_backend.agreement.resampling import Estimate
-from llm_backend.cli.wording import plain
+from llm_backend.cli.wording import counted, plain
 
 _VIEWS = {
     "all": "all answers",
@@ -26,7 +26,7 @@ _LABELS = 30
 
 def tables(report: Report) -> Iterator[Table | str]:
     """What is printed, part by part."""
-    yield f"{_safe(report.source)}: {_count(report.tasks, 'task')}, {report.annotated:,} annotated, by " + _people(
+    yield f"{_safe(report.source)}: {counted(report.tasks, 'task')}, {report.annotated:,} annotated, by " + _people(
         report.people
     )
     yield from (f"Left out: {line}" for line in _left_out(report))
@@ -47,13 +47,13 @@ def tables(report: Report) -> Iterator[Table | str]:
 
 def _left_out(report: Report) -> Iterator[str]:
     if report.unpredicted:
-        yield f"{_count(report.unpredicted, 'annotated task')} without a prediction."
+        yield f"{counted(report.unpredicted, 'annotated task')} without a prediction."
     if report.skipped:
-        yield f"{_count(report.skipped, 'annotation')} by which a task was skipped."
+        yield f"{counted(report.skipped, 'annotation')} by which a task was skipped."
     if report.unread:
-        yield f"{_count(report.unread, 'task')} that the labeling config cannot show."
+        yield f"{counted(report.unread, 'task')} that the labeling config cannot show."
     for name, count in report.outside.items():
-        yield f'{_count(count, "answer")} of "{_safe(name)}" that the labeling config does not offer.'
+        yield f'{counted(count, "answer")} of "{_safe(name)}" that the labeling config does not offer.'
     yield from map(_safe, report.unmeasured)
 
 
@@ -99,7 +99,7 @@ def _places(told: Places) -> dict[str, Estimate | None]:
 
 def _more(one: Comparison) -> Iterator[Table | str]:
     yield (
-        f"Of {_count(one.agreements, 'answer')} that are the model's, {one.accepted:,} were shown and left as they "
+        f"Of {counted(one.agreements, 'answer')} that are the model's, {one.accepted:,} were shown and left as they "
         "were: no evidence that they are right."
     )
     if (places := one.all.places) is not None:
@@ -107,7 +107,7 @@ def _more(one: Comparison) -> Iterator[Table | str]:
     if (alone := one.unmatched) is not None and (alone.people or alone.model):
         yield f"Not compared, for they have no match: regions of people {alone.people:,}, of the model {alone.model:,}."
     if one.all.undecided:
-        yield f"{_count(one.all.undecided, one.unit)} not compared: people are evenly split."
+        yield f"{counted(one.all.undecided, one.unit)} not compared: people are evenly split."
     if (texts := one.all.texts) is not None:
         yield f"Not scored: {texts.untouched:,} left as they were, {texts.edited:,} edited, {texts.own:,} written anew."
     if one.all.labels:
@@ -133,7 +133,7 @@ def _differing(one: Comparison) -> str:
     )
     more = f" and {one.differing - len(shown):,} more" if one.differing > len(shown) else ""
     first = f" ({_safe(shown[0].link)} ...)" if shown[0].link else ""
-    return f"They differ on {_count(one.differing, one.unit)}: {_joint(one).join(linked)}{more}{first}"
+    return f"They differ on {counted(one.differing, one.unit)}: {_joint(one).join(linked)}{more}{first}"
 
 
 def _changes(report: Report) -> Table:
@@ -217,7 +217,3 @@ def _safe(text: str) -> str:
 
 def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count:,} people"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

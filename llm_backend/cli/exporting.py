@@ -10,7 +10,7 @@ import click
 
 from llm_backend.cli.options import takes_settings
 from llm_backend.cli.projects import Project
-from llm_backend.cli.wording import plain
+from llm_backend.cli.wording import counted, faults_told
 from llm_backend.core.controls.base import listed
 from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.core.prompts import Template
@@ -222,27 +222,21 @@ def _tell_faults(done: Exported, named: str) -> None:
     Args:
         named: What the number of a task that cannot be used counts.
     """
-    for fault in done.faults:
-        click.echo(f"{named} {fault.line} is left out: {plain(fault.sentence)}", err=True)
-    if (more := done.unusable - len(done.faults)) > 0:
-        click.echo(f"... and {more:,} more.", err=True)
+    for line in faults_told(done.faults, done.unusable, named, "is left out"):
+        click.echo(line, err=True)
 
 
 def _summed_up(job: Job, lines: Lines, done: Exported, told: str, source: str) -> Iterator[str]:
     what = "prediction" if job.predictions else "annotation"
     unusable = f", {done.unusable:,} not usable" if done.unusable else ""
-    yield f"{source}: {_count(done.tasks, 'task')}{unusable}, {_count(done.annotations, what)}."
-    yield f"{_count(sum(done.rows), 'row')} of {job.format}, by {told}."
+    yield f"{source}: {counted(done.tasks, 'task')}{unusable}, {counted(done.annotations, what)}."
+    yield f"{counted(sum(done.rows), 'row')} of {job.format}, by {told}."
     for reason, times in lines.left.most_common():
         if times:
             yield f"  {times:,} left out: {reason}"
     for file, rows in zip(job.files, done.rows, strict=False):
-        yield f"Written to {file}" + (f" ({_count(rows, 'row')})." if job.share is not None else ".")
+        yield f"Written to {file}" + (f" ({counted(rows, 'row')})." if job.share is not None else ".")
     if not job.files:
         yield "Nothing was written (--dry-run)."
     if job.format.startswith("openai") and 0 < min(done.rows) < openai_files.FEWEST:
         yield f"OpenAI takes files of at least {openai_files.FEWEST} lines."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

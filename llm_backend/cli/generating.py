@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llm_backend.cli.asking import Stopped, counted, kept, look_through, opened, refusals, remove, state_of, stoppable
+from llm_backend.cli.asking import Stopped, kept, look_through, opened, refusals, remove, state_of, stoppable
 from llm_backend.cli.comparisons import Form, Outcome, comparisons
 from llm_backend.cli.label_progress import Obstacle, Shown
 from llm_backend.cli.projects import Project
 from llm_backend.cli.prompts import Prompts
 from llm_backend.cli.target import Target, imported, require_tasks_file
-from llm_backend.cli.wording import plain
+from llm_backend.cli.wording import counted, plain
 from llm_backend.core.chat import LLM, Usage
 from llm_backend.core.generate import Wanted
 from llm_backend.core.inputs import fields_of

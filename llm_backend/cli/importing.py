@@ -15,7 +15,7 @@ from urllib.parse import quote
 import click
 
 from llm_backend.cli.calling import Server, takes_server
-from llm_backend.cli.wording import plain
+from llm_backend.cli.wording import counted, faults_told
 from llm_backend.core.labeling import LabelingConfig, parse
 from llm_backend.errors import RequestError
 from llm_backend.interchange.exports import ExportedTask, read_export
@@ -50,7 +50,7 @@ class Imported:
     @property
     def line(self) -> str:
         """How far it is."""
-        return f"{_count(self.tasks, 'task')} read, {_count(self.learned, 'correction')} learned"
+        return f"{counted(self.tasks, 'task')} read, {counted(self.learned, 'correction')} learned"
 
     def fault(self, fault: Fault) -> None:
         self.unusable += 1
@@ -165,12 +165,10 @@ def _shown(imported: Imported) -> Iterator[Callable[[], None]]:
 
 
 def _summed_up(imported: Imported, key: str, lore: dict[str, Any]) -> Iterator[str]:
-    for fault in imported.faults:
-        click.echo(f"line {fault.line} cannot be used: {plain(fault.sentence)}", err=True)
-    if (more := imported.unusable - len(imported.faults)) > 0:
-        click.echo(f"... and {more:,} more.", err=True)
+    for line in faults_told(imported.faults, imported.unusable, "line", "cannot be used"):
+        click.echo(line, err=True)
     yield f"{imported.line}: {_parts(imported)}."
-    known = f"Project {key} knows {_count(lore['count'], 'correction')} now"
+    known = f"Project {key} knows {counted(lore['count'], 'correction')} now"
     if lore["since"]:
         yield f"{known}; {lore['since']:,} of them are not published yet (Start Training, or the status page)."
     else:
@@ -181,11 +179,7 @@ def _parts(imported: Imported) -> str:
     made = imported.learned - imported.accepted
     parts = [f"{made:,} by people", f"{imported.accepted:,} accepted as they were"]
     if imported.left:
-        parts.append(f"{_count(imported.left, 'annotation')} skipped or empty")
+        parts.append(f"{counted(imported.left, 'annotation')} skipped or empty")
     if imported.unusable:
         parts.append(f"{imported.unusable:,} not usable")
     return ", ".join(parts)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -14,7 +14,7 @@ from llm_backend.cli.asking import (
     Stopped,
     Summary,
     ask_for,
-    counted,
+    closing,
     kept,
     look_through,
     opened,
@@ -31,7 +31,7 @@ from llm_backend.cli.label import text_of
 from llm_backend.cli.label_progress import Obstacle, Shown
 from llm_backend.cli.review import Review
 from llm_backend.cli.review_there import ReviewThere
-from llm_backend.cli.wording import plain
+from llm_backend.cli.wording import counted, plain
 from llm_backend.core.chat import LLM
 from llm_backend.core.judge import LABEL_COLUMN, Rubric, criterion_text, find_criterion, make_rubric, reworded
 from llm_backend.errors import RequestError
@@ -335,17 +335,14 @@ def _told_before(rubric: Rubric, people: "People") -> Iterator[str]:
 def _summed_up(
     job: Judgement, rubric: Rubric, found: Survey, version: str, progress: "Progress", outcome: _Outcome
 ) -> Iterator[str]:
-    summary, usage = outcome.summary, progress.usage
+    summary = outcome.summary
     skipped = f", {found.skipped:,} skipped" if found.skipped else ""
     told = f"{summary.answered:,} labelled, {summary.failed:,} without a label{skipped}."
     yield f"{counted(found.rows + found.skipped, 'row')} of {job.data}: {told}"
     yield from summary.told()
     yield from _labels(rubric, outcome.labels)
     yield from _agreement(outcome.agreement)
-    yield f"{version}: {counted(usage.calls, 'call')}, {usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens."
-    yield f"Written to {job.output}."
-    if summary.failed:
-        yield f"What was answered is kept in {state_of(job.output)}. {summary.how_to_go_on}"
+    yield from closing(job, version, progress, summary)
 
 
 def _labels(rubric: Rubric, labels: Mapping[str, int]) -> Iterator[str]:

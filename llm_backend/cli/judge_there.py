@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from llm_backend import client
-from llm_backend.cli.asking import INTERRUPTED, counted, refusals
+from llm_backend.cli.asking import INTERRUPTED, refusals
 from llm_backend.cli.calling import Server
 from llm_backend.cli.jobs import Job, ask_job, follow
-from llm_backend.cli.wording import plain
+from llm_backend.cli.wording import counted, plain
 from llm_backend.errors import BackendError, RequestError
 from llm_backend.interchange.replacing import replacing
 from llm_backend.interchange.tasks import require_writable

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import click
 
-from llm_backend.cli.asking import INTERRUPTED, Unusable, counted, opened, refusals, remove, state_of
+from llm_backend.cli.asking import INTERRUPTED, Unusable, opened, refusals, remove, state_of
 from llm_backend.cli.calling import Server, takes_settings_and_server
 from llm_backend.cli.importing import key_of
 from llm_backend.cli.label import text_of
 from llm_backend.cli.label_progress import Obstacle, Shown
-from llm_backend.cli.wording import plain
+from llm_backend.cli.wording import counted, plain
 from llm_backend.core.chat import LLM
 from llm_backend.core.labeling import parse
 from llm_backend.errors import BackendError

@@ -14,8 +14,9 @@ import click
 
 from llm_backend.adapters.host import Host
 from llm_backend.adapters.host.tasks import create_project, import_tasks
-from llm_backend.cli.asking import Unusable, counted, state_of
+from llm_backend.cli.asking import Unusable, state_of
 from llm_backend.cli.label import text_of
+from llm_backend.cli.wording import counted
 from llm_backend.core.wire import JSON
 from llm_backend.errors import RequestError
 from llm_backend.interchange.tasks import rows

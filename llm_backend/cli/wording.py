@@ -1,4 +1,10 @@
-"""How are numbers and texts from elsewhere worded in a terminal?"""
+"""How are numbers, faults and texts from elsewhere worded in a terminal?"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llm_backend.interchange.tasks import Fault
 
 
 def time_left(seconds: float) -> str:
@@ -11,3 +17,22 @@ def time_left(seconds: float) -> str:
 def plain(text: str) -> str:
     """A text in one line, without signs that a terminal obeys."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+def counted(count: int, what: str) -> str:
+    """Such as `1 row` or `1,000 rows`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def faults_told(faults: Sequence["Fault"], count: int, named: str, so: str = "is skipped") -> Iterator[str]:
+    """What cannot be used of a file, line by line.
+
+    Args:
+        faults: The first of them.
+        count: How many there are.
+        named: What their numbers count, such as `answers.csv line`.
+    """
+    for fault in faults:
+        yield f"{named} {fault.line:,} {so}: {plain(fault.sentence)}"
+    if (more := count - len(faults)) > 0:
+        yield f"... and {more:,} more."
