@@ -58,7 +58,7 @@ def claim(told: Path) -> Claim:
         raise unusable(folder, exc) from exc
     try:
         _lock(folder, descriptor)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too: an open file keeps its lock for as long as the process lives
         os.close(descriptor)
         raise
     return Claim(folder, descriptor)

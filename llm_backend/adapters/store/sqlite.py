@@ -52,7 +52,7 @@ class SqliteStore(SqliteRuns, SqliteExamples):
         self._given = Given(clock)  # no other process uses the folder
         try:
             self._prune_all()
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: nobody has this store yet who would close it
             self.close()
             raise
 

@@ -127,7 +127,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last answers, never the file
         connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not just unlinked
-    except BaseException:
+    except BaseException:  # Ctrl-C, too: nobody has this connection yet who would close it
         connection.close()
         raise
     return connection
@@ -156,10 +156,10 @@ class SqliteFile:
                 self._connection = connect(self.path)
                 try:
                     migrate(self._connection, self.path)
-                except BaseException:
+                except BaseException:  # as in `connect`
                     self._connection.close()
                     raise
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: the folder would stay refused to this process
             self._claim.release()
             raise
         self._open = True

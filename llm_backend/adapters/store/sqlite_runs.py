@@ -77,7 +77,7 @@ class SqliteRuns(SqliteFile):
             for some in slices(tasks, ADDED_AT_ONCE):
                 mine += self._add(number, run.spec, some, len(mine))
             self._show(number, run, len(mine))
-        except BaseException:
+        except BaseException:  # whatever ends the tasks that come in: a run of a part of them must not stay
             self._give_up(number)
             raise
         return tuple(mine)

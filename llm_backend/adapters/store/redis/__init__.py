@@ -64,7 +64,7 @@ class RedisStore(RedisRuns, RedisHandingOver, RedisExamples, RedisCounts):
             self._prune_runs()
             while self._script("trim", *self._bounds()[:2], AT_ONCE):
                 pass
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: nobody has this store yet who would close it
             self.close()
             raise
 

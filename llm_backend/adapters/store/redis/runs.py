@@ -65,7 +65,7 @@ class RedisRuns(RedisServer):
             mine = self._add(run, _first_of_each(tasks, lambda task: task.digest))
             if mine and not self._script("show_run", run.id, run.state):
                 raise _too_slow()
-        except BaseException:
+        except BaseException:  # whatever ends the tasks that come in: a run of a part of them must not stay
             self._give_up(run.id)
             raise
         if not mine:

@@ -98,7 +98,7 @@ class RedisServer:
         except StoreError as exc:
             self.close()
             raise SettingsError(f"REDIS_URL: {exc.sentence}") from exc
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: nobody has this store yet who would close it
             self.close()
             raise
 
