@@ -9,10 +9,11 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from llm_backend.adapters.runs import EngineStatus, Question, Work
+from llm_backend.adapters.runs.local.waiters import Scope, Waiters
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.core.run import RunTask, Spec
 from llm_backend.errors import BackendError, KeyRefused, StoreError, UnknownRun
@@ -22,15 +23,11 @@ log = logging.getLogger(__name__)
 _READ_AT_ONCE = 256
 # Questions that are begun before the loop turns to other calls: an annotator's must not wait until all are made.
 _BEGUN_AT_ONCE = 8
-_LOOKED_UP_AT_ONCE = 2000
 _ENDING_SECONDS = 5.0
 _OUR_FAULT = "The server failed on a fault of its own; its log says more."
 # Between two tries to store what the store did not take: a lock is gone soon, a full disk is not.
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 5.0
-
-Scope = tuple[str, str]
-"""A project and a version."""
 
 
 @dataclass(slots=True)
@@ -44,35 +41,14 @@ class _Active:
     asking: set[str] = field(default_factory=set)
     read: bool = False
 
+    @property
+    def scope(self) -> Scope:
+        return self.spec.project, self.spec.version
+
     def begin_again(self) -> None:
         """Read the run from its first task: some that were settled wait again."""
         self.ahead.clear()
         self.place, self.read = -1, False
-
-
-class _Waiter:
-    """Somebody who waits for questions: which are open, and what came in that the store does not hold.
-
-    A request may wait for fifty thousand, so that nothing is made for each.
-    """
-
-    def __init__(self, questions: Iterable[Question]) -> None:
-        self.open: dict[Scope, set[str]] = {}
-        self.answered: dict[Question, Kept] = {}
-        self.over = asyncio.Event()
-        for question in questions:
-            self.open.setdefault((question.project, question.version), set()).add(question.digest)
-
-    def tell(self, scope: Scope, digest: str, kept: Kept | None) -> None:
-        """A question was answered, or nobody is to answer it any more."""
-        digests = self.open.get(scope, set())
-        if digest not in digests:
-            return
-        digests.discard(digest)
-        if kept is not None:
-            self.answered[Question(*scope, digest)] = kept
-        if not any(self.open.values()):
-            self.over.set()
 
 
 class LocalEngine:
@@ -91,11 +67,10 @@ class LocalEngine:
         self._turns: OrderedDict[str, deque[str]] = OrderedDict()
         self._urgent: deque[tuple[str, RunTask]] = deque()
         self._asking: set[asyncio.Task[None]] = set()
-        self._waiting: dict[Scope, set[_Waiter]] = {}
+        self._waiters = Waiters(store)
         self._unsaved: dict[str, tuple[Spec, list[Settled]]] = {}
         self._held_up: dict[str, str] = {}
         self._saving: asyncio.Task[None] | None = None
-        self._letting_go: set[asyncio.Task[None]] = set()
         self._closing = False
         self._filling = False
 
@@ -127,20 +102,7 @@ class LocalEngine:
         self._fill()
 
     async def wait(self, questions: Collection[Question], seconds: float) -> Mapping[Question, Kept]:
-        waiter = _Waiter(questions)
-        for scope in waiter.open:
-            self._waiting.setdefault(scope, set()).add(waiter)
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                for scope in waiter.open:
-                    await self._tell_what_is_over(waiter, scope)
-                await waiter.over.wait() if questions else None
-        except TimeoutError:
-            pass
-        finally:
-            for scope in waiter.open:
-                self._leave(scope, waiter)
-        return waiter.answered
+        return await self._waiters.wait(questions, seconds)
 
     async def status(self) -> EngineStatus:
         queued = sum(run.waiting for run in map(self._store.run, tuple(self._active)) if run is not None)
@@ -159,8 +121,9 @@ class LocalEngine:
             await asyncio.wait(self._asking, timeout=_ENDING_SECONDS)
         for asking in self._asking:
             asking.cancel()
-        for task in (*self._letting_go, *((self._saving,) if self._saving else ())):
-            task.cancel()
+        self._waiters.close()
+        if self._saving:
+            self._saving.cancel()
         for run_id in tuple(self._unsaved):
             try:
                 self._save(run_id)
@@ -248,7 +211,7 @@ class LocalEngine:
             active.asking.discard(task.digest)
             if not active.asking and active.run_id not in self._active:
                 self._under_way.pop(active.run_id, None)
-            self._tell(active.spec, [task.digest], unsaved)
+            self._waiters.tell(active.scope, task.digest, unsaved)
 
     def _settle(self, active: _Active, settled: Settled) -> Kept | None:
         """Store what came of a task; returns it where the store does not take it now."""
@@ -304,7 +267,7 @@ class LocalEngine:
         self._let_pass(run_id)
         log.warning("run=%s project=%s goes on: the store takes answers again", run_id, spec.project)
         for one in held:
-            self._tell(spec, [one.kept.digest], one.kept)
+            self._waiters.tell((spec.project, spec.version), one.kept.digest, one.kept)
 
     def _let_pass(self, run_id: str) -> None:
         """Nothing of a run waits for the store any more."""
@@ -334,42 +297,5 @@ class LocalEngine:
         runs.remove(run_id)
         if not runs:
             del self._turns[active.spec.project]
-        if not told and (active.spec.project, active.spec.version) in self._waiting:
-            letting_go = asyncio.ensure_future(self._let_go(active))
-            self._letting_go.add(letting_go)
-            letting_go.add_done_callback(self._letting_go.discard)
-
-    async def _let_go(self, active: _Active) -> None:
-        """Tell those who wait for a run that was dropped: other runs of the same version may go on."""
-        scope = (active.spec.project, active.spec.version)
-        for waiter in tuple(self._waiting.get(scope, ())):
-            await self._tell_what_is_over(waiter, scope, active)
-
-    def _tell(self, spec: Spec, digests: Iterable[str], kept: Kept | None) -> None:
-        scope = (spec.project, spec.version)
-        waiters = tuple(self._waiting.get(scope, ()))
-        for digest in digests if waiters else ():
-            for waiter in waiters:
-                waiter.tell(scope, digest, kept)
-
-    async def _tell_what_is_over(self, waiter: _Waiter, scope: Scope, dropped: _Active | None = None) -> None:
-        """Tell of questions that no run is to answer any more: some were settled just before somebody came to wait."""
-        digests = tuple(waiter.open[scope])
-        for first in range(0, len(digests), _LOOKED_UP_AT_ONCE):
-            some = digests[first : first + _LOOKED_UP_AT_ONCE]
-            try:
-                waited_for = await asyncio.to_thread(self._store.runs_waiting_for, *scope, some)
-            except BackendError as exc:
-                log.warning("project=%s: what waits cannot be seen now: %s", scope[0], exc.logged)
-                return
-            for digest in some:
-                run_id = waited_for.get(digest)
-                asked = dropped is not None and digest in dropped.asking
-                if not asked and (run_id is None or (dropped is not None and run_id == dropped.run_id)):
-                    waiter.tell(scope, digest, None)
-
-    def _leave(self, scope: Scope, waiter: _Waiter) -> None:
-        waiters = self._waiting.get(scope, set())
-        waiters.discard(waiter)
-        if not waiters:
-            self._waiting.pop(scope, None)
+        if not told:
+            self._waiters.let_go(active.scope, run_id, active.asking)
