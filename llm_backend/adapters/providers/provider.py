@@ -12,14 +12,16 @@ from typing import Protocol
 from openai import APIStatusError
 
 from llm_backend.adapters.limits import Gate, Limits, Place
-from llm_backend.adapters.providers.answer import Answer, Unreadable, read
+from llm_backend.adapters.providers.answer import Answer
+from llm_backend.adapters.providers.completion import Part, completion_of, usable
+from llm_backend.adapters.providers.conversation import Conversation, Sending, Way, size_of, too_slow
 from llm_backend.adapters.providers.dialect import Dialect, Rung, spelt
 from llm_backend.adapters.providers.endpoint import Endpoint, open_client, open_connections, refuse_private
-from llm_backend.adapters.providers.faults import LIBRARY_ERRORS, Declined, Transient, fault_of, unreadable
+from llm_backend.adapters.providers.faults import LIBRARY_ERRORS, Declined, Transient, fault_of
 from llm_backend.adapters.providers.line import Line
-from llm_backend.core.chat import Call, Completion, Takes, TextPart, Usage
+from llm_backend.core.chat import Call, Completion, Takes
 from llm_backend.core.wire import JSON
-from llm_backend.errors import BackendError, Busy, ProviderRefused, RateLimited, Unreachable
+from llm_backend.errors import BackendError, Busy, RateLimited, Unreachable
 from llm_backend.settings import Settings
 
 log = logging.getLogger("llm_backend.providers")
@@ -93,7 +95,7 @@ class Provider:
         self._observer = observer
         self._http = open_connections(endpoint, self._allowed)
         self._client = open_client(endpoint, self._http)
-        self._ways: dict[str, _Way] = {}
+        self._ways: dict[str, Way] = {}
 
     @property
     def model(self) -> str:
@@ -115,30 +117,30 @@ class Provider:
             if (missing := call.n - first.answer.choices) > 0:
                 self._learn(conversation, "n")
                 parts = await self._separately(conversation, missing, parts)
-        completion = _completion(parts, call.n, self._timing.clock() - started)
+        completion = completion_of(parts, call.n, self._timing.clock() - started)
         _note(conversation, completion)
         return completion
 
     async def close(self) -> None:
         await self._client.close()
 
-    def _conversation(self, call: Call, end: float) -> "_Conversation":
+    def _conversation(self, call: Call, end: float) -> Conversation:
         # A plan that names the connection's own model means the deployment, where Azure knows it by another name.
         model = self.endpoint.name if call.model in (None, self.endpoint.model) else str(call.model)
         way = self._way(model)
-        size = _size(call) if self._limits.counts_tokens else 0
-        return _Conversation(call, model, f"{model} at {self.endpoint.host}", way, size, end)
+        size = size_of(call) if self._limits.counts_tokens else 0
+        return Conversation(call, model, f"{model} at {self.endpoint.host}", way, size, end)
 
-    def _way(self, model: str) -> "_Way":
+    def _way(self, model: str) -> Way:
         way = self._ways.get(model)
         if way is None:
             # RPM and TPM speak of the operator's own account, not of those that projects bring along.
             gate = Gate(metered=not self.endpoint.guarded)
             dialect = Dialect(ollama=self.endpoint.provider == "ollama")
-            way = self._ways[model] = _Way(dialect, gate, Line(self._client, self._http))
+            way = self._ways[model] = Way(dialect, gate, Line(self._client, self._http))
         return way
 
-    async def _separately(self, conversation: "_Conversation", count: int, parts: list["_Part"]) -> list["_Part"]:
+    async def _separately(self, conversation: Conversation, count: int, parts: list[Part]) -> list[Part]:
         """Ask for single completions, all at once. Some may fail, if at least one part is there in the end."""
         asked = [self._ask(conversation, 1) for _ in range(count)]
         results = await asyncio.gather(*asked, return_exceptions=True)
@@ -148,7 +150,7 @@ class Provider:
                 raise result
         return answered
 
-    async def _ask(self, conversation: "_Conversation", n: int) -> "_Part":
+    async def _ask(self, conversation: Conversation, n: int) -> Part:
         """Ask until there is an answer: in another manner where the server wants one, again where it may help."""
         call, dialect = conversation.call, conversation.way.dialect
         manner, tries = dialect.manner(call), 0
@@ -167,15 +169,15 @@ class Provider:
                 tries += 1
             else:
                 self._learn(conversation, *manner.lessons)
-                return _Part(answer, structured=call.schema is not None and manner.rung is Rung.STRICT)
+                return Part(answer, structured=call.schema is not None and manner.rung is Rung.STRICT)
 
-    async def _exchange(self, conversation: "_Conversation", body: dict[str, JSON]) -> Answer:
+    async def _exchange(self, conversation: Conversation, body: dict[str, JSON]) -> Answer:
         """One request and its reply, read and counted."""
         call = conversation.call
-        sending = _Sending(self._limits.place(call.lane, conversation.way.gate, call.group, conversation.size))
+        sending = Sending(self._limits.place(call.lane, conversation.way.gate, call.group, conversation.size))
         outcome = "answered"
         try:
-            answer = _usable(await self._post(conversation, body, sending), conversation.who)
+            answer = usable(await self._post(conversation, body, sending), conversation.who)
             sending.place.counted(answer.usage.prompt_tokens + answer.usage.completion_tokens)
             return answer
         except Transient as fault:
@@ -188,7 +190,7 @@ class Provider:
             if self._observer is not None and sending.began is not None:
                 self._observer.ended(outcome, self._timing.clock() - sending.began)
 
-    async def _post(self, conversation: "_Conversation", body: dict[str, JSON], sending: "_Sending") -> bytes:
+    async def _post(self, conversation: Conversation, body: dict[str, JSON], sending: Sending) -> bytes:
         """Wait for a place and send, within the call's time-out and what is left of its patience.
 
         A person's call, once begun, has its whole time-out: its answer may come late, and is kept for them.
@@ -210,14 +212,14 @@ class Provider:
                 return await self._reply(conversation, body, sending.place)
         except LIBRARY_ERRORS as error:
             fault = (
-                _too_slow(conversation, sending, min(left, self._call_timeout))
+                too_slow(conversation, sending, min(left, self._call_timeout))
                 if scope.expired()
                 else fault_of(error, self.endpoint, conversation.model)
             )
         # Outside of the handler, so that the library's error does not hang on as context: its text may hold the key.
         raise fault
 
-    async def _reply(self, conversation: "_Conversation", body: dict[str, JSON], place: Place) -> bytes:
+    async def _reply(self, conversation: Conversation, body: dict[str, JSON], place: Place) -> bytes:
         """Send, and let the limits learn from the reply before the place is somebody else's."""
         try:
             reply = await conversation.way.line.post(body)
@@ -231,7 +233,7 @@ class Provider:
         place.answered(reply.headers)
         return reply.content
 
-    def _refuse_in_vain(self, conversation: "_Conversation", left: float) -> None:
+    def _refuse_in_vain(self, conversation: Conversation, left: float) -> None:
         """Refuse a call that would wait in the limits until its patience ends.
 
         Raises:
@@ -241,7 +243,7 @@ class Provider:
         if pause > left and conversation.call.lane == "batch":
             raise RateLimited(f"{conversation.who}: rate limit reached. It asks to wait {math.ceil(pause)} s.")
 
-    async def _pause(self, conversation: "_Conversation", fault: Transient, tries: int) -> None:
+    async def _pause(self, conversation: Conversation, fault: Transient, tries: int) -> None:
         """Sleep before the next try, without a place in the limits.
 
         Full jitter, also on top of what the provider asks for: callers that were refused together must not come back
@@ -263,48 +265,13 @@ class Provider:
             self._observer.retried(fault.lasted)
         await self._timing.sleep(wait)
 
-    def _learn(self, conversation: "_Conversation", *lessons: str | Rung) -> None:
+    def _learn(self, conversation: Conversation, *lessons: str | Rung) -> None:
         if conversation.way.dialect.learn(*lessons):
             names = sorted(lesson.name.lower() if isinstance(lesson, Rung) else lesson for lesson in lessons)
             log.info("%s does not take %s; it will not be asked for again", conversation.who, ", ".join(names))
 
 
-@dataclass(frozen=True, slots=True)
-class _Conversation:
-    """One call on its way: to whom, in which dialect, and until when."""
-
-    call: Call
-    model: str
-    who: str
-    way: "_Way"
-    size: int
-    end: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """What is known of one model at the endpoint, and what leads to it."""
-
-    dialect: Dialect
-    gate: Gate
-    line: Line
-
-
-@dataclass(slots=True)
-class _Sending:
-    """A request's place, and when it got it and went out; None as long as it has not."""
-
-    place: Place
-    began: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    answer: Answer
-    structured: bool
-
-
-def _note(conversation: _Conversation, completion: Completion) -> None:
+def _note(conversation: Conversation, completion: Completion) -> None:
     usage = completion.usage
     log.debug(
         "%s: %s call, %d answers of %d, %d + %d tokens, %d requests, %.2f s",
@@ -316,48 +283,4 @@ def _note(conversation: _Conversation, completion: Completion) -> None:
         usage.completion_tokens,
         usage.calls,
         completion.seconds,
-    )
-
-
-def _usable(reply: bytes, who: str) -> Answer:
-    try:
-        answer = read(reply)
-    except Unreadable as exc:
-        raise unreadable(who, str(exc)) from None
-    if answer.texts:
-        return answer
-    if answer.refused:
-        raise ProviderRefused(f"{who}: the model refused to answer this question.")
-    raise ProviderRefused(f"{who}: the provider's content filter stopped the answer.")
-
-
-def _too_slow(conversation: _Conversation, sending: _Sending, seconds: float) -> Exception:
-    who = conversation.who
-    if sending.began is not None:
-        sending.place.overloaded()
-        return Transient(Unreachable(f"{who}: no answer within {seconds:.3g} s. Is the model overloaded, or starting?"))
-    if conversation.way.gate.limiting:
-        return Busy(f"{who}: the provider takes fewer calls than there are; no turn came. Try again later.")
-    return Busy(f"{who}: too many calls are under way; no turn came. Try again, or raise LLM_CONCURRENCY.")
-
-
-def _size(call: Call) -> int:
-    """Bytes of a call's text, from which its tokens are guessed; what schema and pictures take is learned."""
-    texts = (part.text for message in call.messages for part in message.parts if isinstance(part, TextPart))
-    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-
-
-def _completion(parts: list[_Part], n: int, seconds: float) -> Completion:
-    answers = [part.answer for part in parts]
-    usage = Usage()
-    for answer in answers:
-        usage += answer.usage
-    complete = all(len(answer.logprobs) == len(answer.texts) for answer in answers)
-    return Completion(
-        texts=tuple(text for answer in answers for text in answer.texts)[:n],
-        finish_reasons=tuple(reason for answer in answers for reason in answer.finish_reasons)[:n],
-        logprobs=tuple(entry for answer in answers for entry in answer.logprobs)[:n] if complete else (),
-        usage=usage,
-        structured=all(part.structured for part in parts),
-        seconds=seconds,
     )
