@@ -13,8 +13,8 @@ from typing import Final, Literal
 from llm_backend.agreement.marks import marks_of
 from llm_backend.core.controls import shown_regions
 from llm_backend.core.controls.base import Control
+from llm_backend.core.controls.chooser import Chooser
 from llm_backend.core.controls.number import Number
-from llm_backend.core.controls.options import Chooser
 from llm_backend.core.controls.pairwise import Pairwise
 from llm_backend.core.controls.per_item import PerItem
 from llm_backend.core.controls.rating import Rating

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from llm_backend.core.controls.base import Control, Regions
-from llm_backend.core.controls.options import Chooser, Options, paths, separator_for
+from llm_backend.core.controls.chooser import Chooser
+from llm_backend.core.controls.options import Options, paths, separator_for
 from llm_backend.core.controls.trees import below
 from llm_backend.core.inputs import Inputs
 from llm_backend.core.labeling import Choice

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from llm_backend.core.controls.options import Chooser, Options, filled, flat, paths, refers, separator_for
+from llm_backend.core.controls.chooser import Chooser
+from llm_backend.core.controls.options import Options, filled, flat, paths, refers, separator_for
 from llm_backend.core.labeling import Choice, Output
 from llm_backend.core.wire import JSON
 

@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from llm_backend.core.controls.base import Control, Regions, keys_for, shown
+from llm_backend.core.controls.chooser import Chooser
 from llm_backend.core.controls.conditions import applies
-from llm_backend.core.controls.options import Chooser, Options, flat
+from llm_backend.core.controls.options import Options, flat
 from llm_backend.core.controls.per_item import shown_places
 from llm_backend.core.controls.places import Item, Place, Spot
 from llm_backend.core.inputs import Inputs

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from llm_backend.core.controls.options import Chooser, Options, paths, separator_for
+from llm_backend.core.controls.chooser import Chooser
+from llm_backend.core.controls.options import Options, paths, separator_for
 from llm_backend.core.labeling import Choice, Output
 
 
