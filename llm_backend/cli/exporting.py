@@ -18,6 +18,7 @@ from llm_backend.errors import RequestError
 from llm_backend.interchange import openai_files
 from llm_backend.interchange.exports import ExportedTask, read_export
 from llm_backend.interchange.preferences import ROLES, Policy, Roles, Taking, Ways, Wishes
+from llm_backend.interchange.raw import Raw
 from llm_backend.interchange.replacing import require_folder
 from llm_backend.interchange.table import Table
 from llm_backend.interchange.tasks import Fault, opened
@@ -25,8 +26,8 @@ from llm_backend.interchange.training import FORMATS, Exported, Lines, Rows, Spl
 from llm_backend.settings import Settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_TABLE = "csv"
-_LINES = (".jsonl", ".ndjson")
+_TABLE, _RAW = "csv", "json"
+_ENDINGS = {**dict.fromkeys(FORMATS, (".jsonl", ".ndjson")), _TABLE: (".csv",), _RAW: (".json",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Job:
     """What is to be exported.
 
     Attributes:
-        format: One of `FORMATS`, or `csv`.
+        format: One of `FORMATS`, or `csv`, or `json`.
         share: Of the tasks, for the first of two files; None for one file.
         conversational: Messages also where the prompt is a plain text.
         repeats: Keep records that say the same as an earlier one.
@@ -89,11 +90,11 @@ def _parted(ctx: click.Context, param: click.Parameter, told: str | None) -> tup
     return tuple(name.strip() for name in (told or "").split(",") if name.strip())
 
 
-@click.command("export", short_help="Annotations as data to train from: TRL, OpenAI, reward models, CSV.")
+@click.command("export", short_help="Annotations as data to train from: TRL, OpenAI, reward models, CSV, JSON.")
 @click.argument("source", metavar="[EXPORT]", type=_FILE, required=False)
 @click.option("--config", metavar="CONFIG.xml", type=_FILE, help="The labeling config; not needed with --project.")
-@click.option("--format", "format_", type=click.Choice([*FORMATS, _TABLE]), required=True, help="What is written.")
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="A .jsonl to write (csv: a .csv).")
+@click.option("--format", "format_", type=click.Choice([*_ENDINGS]), required=True, help="What is written.")
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="A .jsonl (csv, json) to write.")
 @click.option("--dry-run", is_flag=True, help="Write nothing: say what would be.")
 @click.option("--project", metavar="N", type=int, help="Export this project of Label Studio, through its API.")
 @click.option("--url", "LABEL_STUDIO_URL", metavar="URL", help="Where Label Studio is (LABEL_STUDIO_URL).")
@@ -189,12 +190,12 @@ def _require_usable(
         raise click.UsageError("A --project has its own labeling config: leave --config out.")
     if output is None and not dry_run:
         raise click.UsageError("Give an --output, or --dry-run.")
-    if job.meta and job.format in FORMATS and FORMATS[job.format].closed:
+    if job.meta and (job.format == _RAW or (job.format in FORMATS and FORMATS[job.format].closed)):
         raise click.UsageError(f"{job.format} takes no other fields: leave --meta out.")
     if job.scores and not (job.format in FORMATS and FORMATS[job.format].rated):
         rated = [name for name, form in FORMATS.items() if form.rated]
-        raise click.UsageError(f"--scores goes with {listed(rated)}; a csv has a column for every Rating anyhow.")
-    endings = (f".{_TABLE}",) if job.format == _TABLE else _LINES
+        raise click.UsageError(f"--scores goes with {listed(rated)}; csv and json hold every Rating anyhow.")
+    endings = _ENDINGS[job.format]
     if output is not None and output.suffix.lower() not in endings:
         raise click.UsageError(f"{output}: a file of {job.format} ends in {' or '.join(endings)}.")
     for file in job.files:
@@ -209,6 +210,8 @@ def _lines(
     """What makes the lines, and by what it goes, as a person is told."""
     if job.format == _TABLE:
         return Table(config, job.policy, meta=job.meta, tasks=tasks), "every control"
+    if job.format == _RAW:
+        return Raw(job.policy), "every control"
     form = FORMATS[job.format]
     ways = Ways(config, form.kind, wishes)
     taking = Taking(ways, form.kind, job.policy)

@@ -13,10 +13,11 @@ from llm_backend.core.labeling import LabelingConfig
 from llm_backend.core.prompts import prompt_in
 from llm_backend.core.repeats import counts
 from llm_backend.core.wire import JSON, Annotation, Task
-from llm_backend.errors import InputError, RequestError
+from llm_backend.errors import InputError
 from llm_backend.interchange.exports import ExportedTask
+from llm_backend.interchange.ordered import Frame
 from llm_backend.interchange.preferences import EVERYBODY, Policy, Reason
-from llm_backend.interchange.preferences.counting import sift
+from llm_backend.interchange.preferences.counting import by_every_control, sift
 from llm_backend.interchange.preferences.reading import lacking
 from llm_backend.interchange.tasks import Fault
 from llm_backend.interchange.tasks.writing import cell, distinct
@@ -50,7 +51,7 @@ class Table:
     """Makes the rows of a table out of tasks, one after the other.
 
     Attributes:
-        header: Its first line.
+        frame: Its first line.
         left: How many annotations were left for which reason.
     """
 
@@ -70,10 +71,7 @@ class Table:
         Raises:
             RequestError: Annotators are to be compared, which rows with several answers do not allow.
         """
-        if policy.compares:
-            raise RequestError(
-                f"--annotators {policy.rule} goes by one control, and a table holds all: choose another."
-            )
+        by_every_control(policy)
         self._config = config
         self._policy = policy
         self._forms: dict[tuple[int, ...], _Form] = {}
@@ -82,7 +80,8 @@ class Table:
         self.left: Counter[Reason] = Counter()
         self._columns = tuple(dict.fromkeys(name for form in self._all(tasks) for name in form.columns))
         where = ("task", "annotation", "annotator") if meta else ()
-        self.header = _line([*self._fields, *distinct(self._fields, (*self._columns, *where))])
+        header = _line([*self._fields, *distinct(self._fields, (*self._columns, *where))])
+        self.frame = Frame(header)
 
     def take(self, task: Task, annotations: Sequence[Annotation]) -> list[str]:
         """The rows of a task, by its annotations in the order of their ids.

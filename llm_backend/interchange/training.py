@@ -13,7 +13,7 @@ from llm_backend.core.wire import JSON, Annotation, Task
 from llm_backend.errors import TaskError
 from llm_backend.interchange import openai_files, trl
 from llm_backend.interchange.exports import ExportedTask
-from llm_backend.interchange.ordered import Ordered
+from llm_backend.interchange.ordered import Frame, Ordered
 from llm_backend.interchange.origin import origin_of
 from llm_backend.interchange.preferences import Kind, Reason, Taken, Taking
 from llm_backend.interchange.replacing import replacing
@@ -57,11 +57,11 @@ class Lines(Protocol):
     """Makes lines of tasks.
 
     Attributes:
-        header: What the file begins with.
+        frame: What the file has around them.
         left: How many annotations, or records of theirs, were left for which reason.
     """
 
-    header: str
+    frame: Frame
     left: Counter[Reason]
 
     def take(self, task: Task, annotations: Sequence[Annotation]) -> list[str]:
@@ -75,7 +75,7 @@ class Lines(Protocol):
 class Rows:
     """Makes a line of JSON of each record."""
 
-    header = ""
+    frame = Frame()
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ def export(
         RequestError: The export cannot be read, or a file cannot be written.
     """
     done = Exported([0] * max(1, len(files), 1 + (split.share < 1)))
-    with _opened(files, lines.header) as outputs:
+    with _opened(files, lines.frame) as outputs:
         for task in tasks:
             done.tasks += 1
             if isinstance(task, Fault):
@@ -207,9 +207,9 @@ def export(
 
 
 @contextmanager
-def _opened(files: Sequence[Path], header: str) -> Iterator[list[Ordered]]:
+def _opened(files: Sequence[Path], frame: Frame) -> Iterator[list[Ordered]]:
     with ExitStack() as stack:
-        outputs = [Ordered(stack.enter_context(replacing(file)), header) for file in files]
+        outputs = [Ordered(stack.enter_context(replacing(file)), frame) for file in files]
         yield outputs
         for output in outputs:
             output.finish()

@@ -139,6 +139,36 @@ def test_the_seeds_table_comes_out_of_the_seeds_export() -> None:
     assert Path("table.csv").read_text() == "prompt,instruction\nGenerate...,def sum...\n"
 
 
+def test_the_annotations_that_count_come_out_as_raw_json_again() -> None:
+    true = annotation(5, side("left"), ground_truth=True)
+    told = [
+        task(2, PAIR | {"more": {"a": [1]}}, annotation(3, side("right"), was_cancelled=True), annotation(4), true),
+        task(1, PAIR, annotation(2, side("left")), annotation(1, side("right"), by=2), meta={"generated": {"seed": 1}}),
+        task(3, PAIR),
+    ]
+    tasks(*told)
+    done = run("--format", "json", "--output", "raw.json")
+    assert done.exit_code == 0, done.output
+    made = json.loads(Path("raw.json").read_text())
+    assert [(one["id"], one["data"], [made["id"] for made in one["annotations"]]) for one in made] == [
+        (1, told[1]["data"], [1, 2]),
+        (2, told[0]["data"], [5]),
+    ]
+    assert made[0]["annotations"][1]["result"] == [side("left")]
+    assert (made[0]["meta"], made[0]["annotations"][0]["created_at"][:10]) == ({"generated": {"seed": 1}}, "2026-11-01")
+    assert "2 rows of json, by every control." in done.stdout
+    again = run("--format", "trl-preference", "--output", "a.jsonl", export="raw.json")
+    assert (again.exit_code, len(rows("a.jsonl"))) == (0, 2)
+    first = run("--format", "trl-preference", "--output", "b.jsonl")
+    assert (first.exit_code, Path("a.jsonl").read_text()) == (0, Path("b.jsonl").read_text())
+
+
+def test_raw_json_of_nothing_is_an_empty_list() -> None:
+    tasks(task(1, PAIR))
+    assert run("--format", "json", "--output", "raw.json").exit_code == 0
+    assert json.loads(Path("raw.json").read_text()) == []
+
+
 def test_roles_and_thresholds_can_be_told() -> None:
     shown = '<Paragraphs name="chat" value="$chat" nameKey="who" textKey="said"/>'
     Path("chat.xml").write_text(f'<View>{shown}<Rating name="r" toName="chat"/></View>')
@@ -164,6 +194,7 @@ def test_roles_and_thresholds_can_be_told() -> None:
         (["--project", "1", "--config", "config.xml", "--format", "reward", "--dry-run"], "leave --config out"),
         (["export.json", "--config", "config.xml", "--format", "reward"], "Give an --output"),
         (["export.json", "--config", "config.xml", "--format", "reward", "--output", "a.csv"], "ends in .jsonl"),
+        (["export.json", "--config", "config.xml", "--format", "json", "--output", "a.jsonl"], "ends in .json"),
         (["export.json", "--config", "config.xml", "--format", "csv", "--output", "a.jsonl"], "ends in .csv"),
         (
             ["export.json", "--config", "config.xml", "--format", "openai-sft", "--meta", "--dry-run"],

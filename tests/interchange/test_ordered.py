@@ -5,12 +5,12 @@ import io
 import pytest
 
 from llm_backend.core.wire import TaskId
-from llm_backend.interchange.ordered import Ordered
+from llm_backend.interchange.ordered import Frame, Ordered
 
 
-def written(*tasks: TaskId | None, header: str = "") -> str:
+def written(*tasks: TaskId | None, frame: Frame) -> str:
     stream = io.BytesIO()
-    ordered = Ordered(stream, header)
+    ordered = Ordered(stream, frame)
     for place, task in enumerate(tasks):
         ordered.write(task, [f"{task} at {place}\n", f"é {place}\n"])
     ordered.finish()
@@ -28,11 +28,12 @@ def written(*tasks: TaskId | None, header: str = "") -> str:
         ((), ()),
     ],
 )
-@pytest.mark.parametrize("header", ["", "a,b\n"])
+@pytest.mark.parametrize("frame", [Frame(), Frame("a,b\n"), Frame("[\n", ", é", "]\n")])
 def test_tasks_are_ordered_by_number_and_all_else_stays_where_it_was(
-    tasks: tuple[TaskId | None, ...], order: tuple[int, ...], header: str
+    tasks: tuple[TaskId | None, ...], order: tuple[int, ...], frame: Frame
 ) -> None:
-    assert written(*tasks, header=header) == header + "".join(f"{tasks[at]} at {at}\né {at}\n" for at in order)
+    told = frame.between.join(f"{tasks[at]} at {at}\né {at}\n" for at in order)
+    assert written(*tasks, frame=frame) == frame.header + told + frame.footer
 
 
 def test_half_a_character_does_not_spoil_the_file() -> None:

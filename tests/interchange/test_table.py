@@ -21,7 +21,7 @@ SFT = '<View><Text name="prompt" value="$prompt"/><TextArea name="instruction" t
 
 def rows(table: Table, *raws: dict[str, Any]) -> list[list[str]]:
     lines = [line for raw in raws for line in table.take(Task.from_json(raw), annotations_of(raw))]
-    return list(csv.reader(io.StringIO("".join([table.header, *lines]), newline="")))
+    return list(csv.reader(io.StringIO("".join([table.frame.header, *lines]), newline="")))
 
 
 def test_a_row_for_each_annotation_has_the_fields_and_the_answers() -> None:
@@ -98,6 +98,6 @@ def test_datasets_loads_it(tmp_path: Any) -> None:
     table = Table(parse(PAIRWISE))
     raw = task(1, PAIR | {"answer1": 'a "b",\nc'}, annotation(1, side("left")))
     file = tmp_path / "pairs.csv"
-    file.write_text(table.header + "".join(table.take(Task.from_json(raw), annotations_of(raw))))
+    file.write_text(table.frame.header + "".join(table.take(Task.from_json(raw), annotations_of(raw))))
     loaded = datasets.Dataset.from_csv(str(file), cache_dir=str(tmp_path / "cache"))
     assert loaded.to_list() == [{**PAIR, "answer1": 'a "b",\nc', "comparison": "left"}]

@@ -59,6 +59,15 @@ class Policy:
 EVERYBODY = Policy()
 
 
+def by_every_control(policy: Policy) -> None:
+    """
+    Raises:
+        RequestError: The policy compares annotators, for which one control is to be gone by.
+    """
+    if policy.compares:
+        raise RequestError(f"--annotators {policy.rule} goes by one control, and this holds all: choose another.")
+
+
 def agreement(one: Mapping[Hashable, Hashable], other: Mapping[Hashable, Hashable]) -> float:
     """How much two annotations say the same: the share of the questions that either answers, from 0 to 1.
 
