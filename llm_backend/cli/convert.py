@@ -35,7 +35,7 @@ class Told:
     def __call__(self, file: Path, fault: Fault) -> None:
         self.counts[file] += 1
         if self.counts[file] <= _FAULTS_TOLD:
-            click.echo(f"{file} line {fault.line} is skipped: {plain(fault.sentence)}", err=True)
+            click.echo(f"{file} line {fault.place} is skipped: {plain(fault.sentence)}", err=True)
 
     def summed_up(self) -> Iterator[str]:
         for file, count in self.counts.items():
@@ -164,7 +164,7 @@ def _each(
         try:
             yield from of(task)
         except RequestError as exc:
-            tell(export, Fault(task.line, exc.sentence))
+            tell(export, Fault(task.line, exc.sentence, task.id))
 
 
 def _fetch(hosts: tuple[str, ...], opened: ExitStack) -> Fetch | None:

@@ -169,8 +169,7 @@ def export_(
 
         lines, told = _lines(job, parsed, Wishes(template=template, **wished), tasks())
         done = export(tasks(), lines, job.files, job.split, predictions=job.predictions)
-    named = f"{source} line" if source else f"Project {project} task"
-    _tell_faults(done, named)
+    _tell_faults(done, f"{source} line" if source else f"Project {project} entry")
     click.echo("\n".join(_summed_up(job, lines, done, told, str(source or f"Project {project}"))))
     raise SystemExit(1 if done.unusable else 0)
 

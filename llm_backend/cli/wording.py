@@ -33,6 +33,6 @@ def faults_told(faults: Sequence["Fault"], count: int, named: str, so: str = "is
         named: What their numbers count, such as `answers.csv line`.
     """
     for fault in faults:
-        yield f"{named} {fault.line:,} {so}: {plain(fault.sentence)}"
+        yield f"{named} {fault.place} {so}: {plain(fault.sentence)}"
     if (more := count - len(faults)) > 0:
         yield f"... and {more:,} more."

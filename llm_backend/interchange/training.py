@@ -197,7 +197,7 @@ def export(
             try:
                 taken = lines.take(task.task, made)
             except TaskError as exc:
-                done.fault(Fault(task.line, exc.sentence))
+                done.fault(Fault(task.line, exc.sentence, task.id))
                 continue
             index = split.index(task)
             done.rows[index] += len(taken)

@@ -437,7 +437,7 @@ def test_a_task_that_was_no_row_is_named_on_the_way_back(shell: Shell) -> None:
     shell.into(inline("shopping"), "--ontology", str(ONTOLOGY), "--labels", str(PRELABELS))
     result = shell.back([{"id": 9, "data": {"text": "x"}, "annotations": []}, *exported(shell.tasks)])
     assert result.exit_code == 1
-    assert "export.json line 1 is skipped" in result.stderr
+    assert "export.json line 1 (task 9) is skipped" in result.stderr
     assert len(shell.labels) == 4
 
 

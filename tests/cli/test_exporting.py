@@ -89,7 +89,7 @@ def test_what_cannot_be_used_is_named_by_line_and_key_and_the_exit_code_says_so(
     assert done.exit_code == 1
     assert len(rows("pairs.jsonl")) == 1
     assert done.stderr.splitlines() == [
-        'export.jsonl line 2 is left out: Its data has no "answer2".',
+        'export.jsonl line 2 (task 2) is left out: Its data has no "answer2".',
         "export.jsonl line 3 is left out: it is not JSON (Expecting property name enclosed in double quotes).",
         "export.jsonl line 4 is left out: it is no task; an export holds objects.",
     ]
@@ -268,12 +268,12 @@ def label_studio(*exported: dict[str, Any]) -> Iterator[Site]:
 def test_a_project_is_exported_with_its_own_config(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", TOKEN)
     with label_studio(
-        task(1, PAIR, annotation(1, side("right"))), task(2, {"x": "y"}, annotation(2, side("left")))
+        task(1, PAIR, annotation(1, side("right"))), task(31, {"x": "y"}, annotation(2, side("left")))
     ) as here:
         told = ["export", "--project", "7", "--url", here.origin, "--format", "trl-preference", "--output", "p.jsonl"]
         done = CliRunner().invoke(main, told)
     assert rows("p.jsonl") == [{"prompt": "Hello?", "chosen": "Go away.", "rejected": "Hi."}]
-    assert done.stderr == 'Project 7 task 2 is left out: Its data has no "answer1".\n'
+    assert done.stderr == 'Project 7 entry 2 (task 31) is left out: Its data has no "answer1".\n'
     assert done.exit_code == 1
 
 

@@ -15,7 +15,7 @@ from llm_backend.core.wire import JSON, Annotation, Region
 from llm_backend.interchange.exports.task import ExportedTask
 
 _TEXTS = ("Text", "HyperText", "Header")
-OWN = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
+_OWN = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
 """The columns that are neither of the task nor of a control."""
 
 
@@ -26,7 +26,7 @@ def of_row(line: int, row: Mapping[str, JSON], config: LabelingConfig, *, table:
         table: Its cells are texts, in which lists and objects are written as JSON.
     """
     outputs = {output.name: output for output in config.outputs}
-    data = {name: value for name, value in row.items() if name not in (*OWN, *outputs, config.prompt)}
+    data = {name: value for name, value in row.items() if name not in (*_OWN, *outputs, config.prompt)}
     if table:
         texts = {field for source in config.sources if source.tag in _TEXTS for field in fields_of(source.value)}
         data = {name: _datum(cell, name in texts) for name, cell in data.items()}

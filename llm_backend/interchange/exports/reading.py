@@ -8,7 +8,7 @@ from llm_backend.core.controls.base import listed
 from llm_backend.core.labeling import LabelingConfig
 from llm_backend.core.wire import JSON, Prediction, Task, annotations_of
 from llm_backend.errors import RequestError
-from llm_backend.interchange.exports.flat import OWN, of_row
+from llm_backend.interchange.exports.flat import of_row
 from llm_backend.interchange.exports.task import ExportedTask
 from llm_backend.interchange.tasks import Fault, Row, entries, json_lines, opened
 from llm_backend.interchange.tasks.json_list import JsonList
@@ -91,15 +91,15 @@ def _entry(file: Path, line: int, raw: JSON, config: Config | None) -> ExportedT
         return Fault(line, "it is no task; an export holds objects.")
     if isinstance(raw.get("data"), Mapping):
         return of_json(line, raw)
-    if not set(OWN) & set(raw):
-        return Fault(line, 'it is no exported task: it has neither "data" nor an "annotation_id".')
+    if "annotation_id" not in raw:
+        return Fault(line, 'it is no exported task: it has neither an object "data" nor an "annotation_id".')
     return _flat(file, line, raw, config)
 
 
 def of_json(line: int, raw: Mapping[str, JSON]) -> ExportedTask | Fault:
     """A task that has its data apart, as raw exports and Label Studio's API tell it."""
     if not isinstance(raw.get("data"), Mapping) or not raw["data"]:
-        return Fault(line, 'its "data" is empty.')
+        return Fault(line, 'its "data" is empty.', raw["id"] if isinstance(raw.get("id"), int | str) else None)
     task, told, drafts = Task.from_json(raw), raw.get("predictions"), raw.get("drafts")
     whole = [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
     by_id = {one.get("id"): Prediction.from_json(one) for one in whole}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from llm_backend.core.wire import JSON, Prediction, Task
+from llm_backend.core.wire import JSON, Prediction, Task, TaskId
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,20 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A row that cannot be used, and why."""
+    """A row that cannot be used, and why.
+
+    Attributes:
+        task: The id of the task that it is, where it is known: Label Studio's exports stand on one line altogether.
+    """
 
     line: int
     sentence: str
+    task: TaskId | None = None
+
+    @property
+    def place(self) -> str:
+        """Its line, and its task, for a person who looks for it."""
+        return f"{self.line:,}" if self.task is None else f"{self.line:,} (task {self.task})"
 
 
 Entries: TypeAlias = Iterator[Row | Fault]

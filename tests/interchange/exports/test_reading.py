@@ -238,3 +238,14 @@ def test_flat_exports_do_not_tell_which_entry_of_a_repeater_is_meant(tmp_path: P
     xml = '<View><Repeater on="$pages"><Rating name="kind_{{idx}}" toName="page_{{idx}}"/></Repeater></View>'
     with pytest.raises(RequestError, match='Export it as "JSON"'):
         list(read_export(file, lambda: parse(xml)))
+
+
+def test_what_has_no_data_is_named_by_its_task_for_an_export_stands_on_one_line(tmp_path: Path) -> None:
+    told = [{"id": 7, "data": {}}, {"id": 8, "data": "no"}, {"id": 9, "data": {"text": "x"}}]
+    (tmp_path / "export.json").write_text(json.dumps(told))
+    empty, no_object, task = read_export(tmp_path / "export.json", lambda: parse(CONFIG))
+    assert isinstance(empty, Fault)
+    assert (empty.place, empty.sentence) == ("1 (task 7)", 'its "data" is empty.')
+    assert isinstance(no_object, Fault)
+    assert "neither an object" in no_object.sentence
+    assert isinstance(task, ExportedTask)
