@@ -60,6 +60,7 @@ LIBRARIES = {
     "rq": ("adapters.runs",),
     "rich": ("cli",),
     "scipy": ("agreement",),
+    "shapely": ("agreement",),
     "sklearn": ("agreement",),
     "sqlite3": ("adapters.store", "demo"),  # the demo reads Label Studio's own database, which is not our store
     "werkzeug": ("web",),
