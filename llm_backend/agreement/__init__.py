@@ -1,7 +1,8 @@
 """How well do model and people agree, and what is the model's word on its own certainty worth?
 
 From what an export holds (`pairs`) to a `Report`. Figures come with an interval wherever they are made of a sample: the
-percentile bootstrap over tasks (Efron and Tibshirani 1993), drawn anew with the same numbers each time.
+percentile bootstrap over tasks (Efron and Tibshirani 1993), drawn anew with the same numbers each time; where hardly
+anything differs, which drawings cannot judge, at least Wilson's (1927).
 """
 
 from llm_backend.errors import BackendError

@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from llm_backend.agreement.resampling import Estimate, Groups, Numbers, estimate, ratio, share_in
+from llm_backend.agreement.resampling import (
+    Differing,
+    Estimate,
+    Groups,
+    Numbers,
+    beyond_chance,
+    estimate,
+    ratio,
+    share_in,
+)
 
 Label = str | int | None
 """None stands for an answer left empty."""
@@ -75,12 +84,14 @@ def kappa(people: Sequence[Labels], model: Sequence[Labels], weighted: bool = Fa
     if weighted:
         stars = [np.array([float(str(label[0])) for label in side]) for side in (people, model)]
         value = _kappa([int(one) for one in stars[0]], [int(one) for one in stars[1]], weighted=True)
-        return estimate(_distances(*stars), _weighted_kappa, value, groups=groups)
+        found = estimate(_distances(*stars), _weighted_kappa, value, groups=groups)
+        return beyond_chance(found, _differing([*zip(people, model, strict=True)], groups, stars=True))
     cells, counts = _like(np.stack([first, second], axis=1), groups)
     one_hot = np.eye(len(codes))
     agreed = (cells[:, 0] == cells[:, 1]).astype(float)
     rows = np.column_stack([agreed, one_hot[cells[:, 0]], one_hot[cells[:, 1]]])
-    return estimate(rows, _nominal_kappa, _kappa(first.tolist(), second.tolist()), counts, groups)
+    found = estimate(rows, _nominal_kappa, _kappa(first.tolist(), second.tolist()), counts, groups)
+    return beyond_chance(found, _differing([*zip(people, model, strict=True)], groups))
 
 
 def alpha(
@@ -97,7 +108,8 @@ def alpha(
         library: Up to which size the library is asked, which holds a square of the labels for each task; the same
             figure is made of sums beyond.
     """
-    held = [Counter(unit) for unit in units if len(unit) > 1]
+    compared = [unit for unit in units if len(unit) > 1]
+    held = [Counter(unit) for unit in compared]
     domain = list(dict.fromkeys(label for unit in held for label in unit))
     if len(domain) < 2:
         return Estimate()
@@ -117,7 +129,8 @@ def alpha(
         groups = [group for group, unit in zip(groups, units, strict=True) if len(unit) > 1]
     disagreed = _disagreements(patterns, scale)
     rows = np.column_stack([disagreed, patterns])
-    return estimate(rows, lambda sums: _alpha_of_sums(sums, scale), value, counts, groups)
+    found = estimate(rows, lambda sums: _alpha_of_sums(sums, scale), value, counts, groups)
+    return beyond_chance(found, _differing(compared, groups, stars=interval))
 
 
 def by_label(people: Sequence[Labels], model: Sequence[Labels]) -> tuple[LabelFigures, ...]:
@@ -151,6 +164,21 @@ def confusion(people: Sequence[Labels], model: Sequence[Labels]) -> tuple[Cell, 
         return ()
     counted = Counter((one[0], other[0]) for one, other in zip(people, model, strict=True))
     return tuple(Cell(one, other, count) for (one, other), count in counted.most_common())
+
+
+def _differing(units: Sequence[Sequence[Labels]], groups: Groups, stars: bool = False) -> Differing:
+    """How many units differ whose judges gave these labels; of several in a task, as if it had that share of one."""
+
+    def chance() -> float:
+        given = Counter(label for unit in units for label in unit)
+        shares = np.array(list(given.values())) / given.total()
+        if not stars:
+            return float(1 - (shares**2).sum())
+        scale = np.array([float(str(label[0])) for label in given])
+        return float(2 * (shares @ scale**2 - (shares @ scale) ** 2))
+
+    tasks = len(units) if groups is None else len({*groups})
+    return Differing(sum(len({*unit}) > 1 for unit in units), len(units), tasks, chance)
 
 
 def _like(rows: NDArray[Any], groups: Groups) -> tuple[NDArray[Any], Numbers | None]:

@@ -111,6 +111,37 @@ def share_in(hits: Sequence[bool], groups: Groups) -> Estimate:
     return mean(np.array(hits, dtype=float), groups)
 
 
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """How many units differ of so many, in so many tasks, and how much they would on average by chance alone.
+
+    Attributes:
+        chance: In multiples of the least that a unit can differ by; asked only where none differs.
+    """
+
+    count: int
+    units: int
+    tasks: int
+    chance: Callable[[], float]
+
+
+def beyond_chance(found: Estimate, seen: Differing) -> Estimate:
+    """An agreement corrected for chance, its interval widened to what the share of units that differ may be off by.
+
+    Where few differ, or chance does most, hardly any drawing holds what was not seen: of intervals that are drawn alone
+    far too many miss. Such an agreement is 1 less a multiple of the share that differs, whose interval is Wilson's; the
+    multiple is taken as it is.
+    """
+    if found.value is None or seen.tasks < 2:
+        return found
+    differ = seen.count / seen.units
+    span = share(max(round(differ * seen.tasks), min(1, seen.count)), seen.tasks)
+    multiple = (1 - found.value) / differ if differ else 1 / seen.chance()
+    low, high = (1 - multiple * (end if end is not None else differ) for end in (span.high, span.low))
+    drawn = [end for end in (found.low, found.high) if end is not None]
+    return Estimate(found.value, max(-1.0, min(low, *drawn, found.value)), min(1.0, max(high, *drawn, found.value)))
+
+
 def mean(values: Numbers, groups: Groups = None) -> Estimate:
     """The mean of one number per task, or of several."""
     rows = np.column_stack([values, np.ones(len(values))])
@@ -120,11 +151,15 @@ def mean(values: Numbers, groups: Groups = None) -> Estimate:
 def match(told: Sequence[tuple[float, float, float]]) -> Match:
     """Precision, recall and F1, of what is shared, what the model has and what people have, task by task."""
     rows: Numbers = np.array(told, dtype=float).reshape(-1, 3)
-    return Match(
-        estimate(rows, lambda sums: ratio(sums[:, 0], sums[:, 1])),
-        estimate(rows, lambda sums: ratio(sums[:, 0], sums[:, 2])),
-        estimate(rows, lambda sums: ratio(2 * sums[:, 0], sums[:, 1] + sums[:, 2])),
-    )
+    shared, model, people = rows.T
+    return Match(_part(shared, model), _part(shared, people), _part(2 * shared, model + people))
+
+
+def _part(over: Numbers, under: Numbers) -> Estimate:
+    """A share of what all tasks have; where it is all or nothing, it has the width that so many tasks would have."""
+    found = estimate(np.column_stack([over, under]), lambda sums: ratio(sums[:, 0], sums[:, 1]))
+    tasks = int((under > 0).sum())
+    return share(int(found.value) * tasks, tasks) if found.value in (0.0, 1.0) else found
 
 
 def _by_group(rows: Numbers, groups: Sequence[Hashable]) -> Numbers:

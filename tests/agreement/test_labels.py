@@ -33,14 +33,48 @@ def test_a_planted_kappa_lies_within_its_interval_in_90_of_100_simulations() -> 
     assert hits >= 90
 
 
-def test_a_planted_alpha_lies_within_its_interval_in_90_of_100_simulations() -> None:
+PLANTED = [
+    # How often each label is given, how often the model repeats people, and how many tasks there are.
+    pytest.param([1 / 3] * 3, 0.6, 200, id="even labels"),
+    pytest.param([0.7, 0.2, 0.1], 0.97, 60, id="hardly ever wrong"),
+    pytest.param([0.5, 0.5], 0.97, 30, id="hardly ever wrong on few tasks"),
+    pytest.param([0.9, 0.1], 0.9, 60, id="a rare label"),
+    pytest.param([0.9, 0.1], 0.0, 60, id="by chance alone"),
+]
+
+
+@pytest.mark.parametrize("measure", ["kappa", "weighted kappa", "alpha", "alpha of stars"])
+@pytest.mark.parametrize(("often", "kept", "tasks"), PLANTED)
+def test_what_was_planted_lies_within_its_interval_in_90_of_100_simulations(
+    often: list[float], kept: float, tasks: int, measure: str
+) -> None:
+    """A model that repeats people's label so often, and else draws one as they do, has that share as its kappa."""
     rng = np.random.default_rng(6)
     hits = 0
     for _ in range(100):
-        people, model = judged(rng, 200, kept=0.6)
-        found = alpha(list(zip(people, model, strict=True)))
-        hits += (found.low or 0) <= 0.6 <= (found.high or 0)
+        people = rng.choice(len(often), size=tasks, p=often)
+        model = np.where(rng.random(tasks) < kept, people, rng.choice(len(often), size=tasks, p=often))
+        first, second = one(*people.tolist()), one(*model.tolist())
+        if "kappa" in measure:
+            found = kappa(first, second, weighted=measure == "weighted kappa")
+        else:
+            found = alpha(list(zip(first, second, strict=True)), interval=measure == "alpha of stars")
+        if found.value is not None:
+            assert found.low is not None
+            assert found.high is not None
+            hits += found.low <= kept <= found.high
     assert hits >= 90
+
+
+def test_agreeing_throughout_is_no_certainty_of_kappa() -> None:
+    for found in (
+        kappa(one(*"aabbaabbab"), one(*"aabbaabbab")),
+        kappa(one(*[1, 2, 1, 2, 1, 2]), one(*[1, 2, 1, 2, 1, 2]), weighted=True),
+        alpha([one("a", "a"), one("b", "b"), one("a", "a", "a")]),
+    ):
+        assert found.value == found.high == 1.0
+        assert found.low is not None
+        assert -1 <= found.low < 0.6
 
 
 @pytest.mark.parametrize("seed", range(3))

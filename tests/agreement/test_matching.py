@@ -79,6 +79,12 @@ def test_the_model_is_held_against_every_person() -> None:
     assert (found.people, found.model, found.matched) == (1, 2, 1)
 
 
+def test_matching_throughout_is_no_certainty() -> None:
+    found = places([[matched((stretch(0, 10),), (stretch(0, 10),))]] * 5).found.f1
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.566, abs=0.001)  # Wilson's for 5 of 5
+
+
 def test_nothing_at_all_is_undefined() -> None:
     found = places([])
     assert found.iou is not None
