@@ -37,7 +37,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--system", metavar="TEXT", default="", help="What the models are told before each conversation.")
 @click.option("--task", "instruction", metavar="TEXT", default="", help="What a ranker's annotators are told to do.")
 @click.option("--from-project", "source", metavar="N", type=click.IntRange(1),
-              help="Take the prompts from this project's tasks, in the place of a file.")  # fmt: skip
+              help="The prompts are this project's tasks (--import-to says where), not a file's rows.")  # fmt: skip
 @takes_target
 @click.option("--dry-run", is_flag=True, help="Ask and write nothing: say what would be asked.")
 @click.option("--retry", is_flag=True, help="Ask anew for rows that failed for good, such as refused ones.")
@@ -76,7 +76,7 @@ def generate(
     --for ranker     tasks with task, prompt and items, for "LLM Ranker"
     --for labelbox   rows with modelOutputs, to be imported into Labelbox
 
-    Who gave which answer stands in each task's "meta", where annotators do not see it. What else a row holds stays in
+    Who gave which answer stands in each task's "meta", which annotators are not shown. What else a row holds stays in
     the task's data. Of answers that differ by nothing but white space one is kept; where fewer than two are left, the
     models are asked again, and then no task is made, and you are told. A model that cannot be asked costs the others
     nothing. The same command goes on after an interruption, and asks only for what is missing.

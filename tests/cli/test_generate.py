@@ -429,6 +429,40 @@ def test_tasks_that_answers_still_to_come_would_change_are_not_imported_yet(caps
     assert [len(task["data"]["items"]) for task in studio.tasks] == [3, 3]
 
 
+def test_what_could_not_be_imported_is_imported_by_the_same_command_and_nothing_is_asked_again() -> None:
+    studio, llm = Studio(), ScriptedLLM(talker)
+    studio.down = 1
+
+    def into(here: Any) -> int:
+        return generated(llm, *ONE, target=Target(here.origin, TOKEN, title="T", label_config="<View/>"))
+
+    fault, code = meeting(studio, into, into)
+    assert "Label Studio answered 503" in fault
+    assert code == 0
+    assert len(llm.calls) == len(studio.tasks) == 2
+    assert len(studio.projects) == 1
+
+
+def test_where_nothing_was_made_no_project_is_made() -> None:
+    studio = Studio()
+
+    def into(here: Any) -> int:
+        target = Target(here.origin, TOKEN, title="T", label_config="<View/>")
+        return generated(ScriptedLLM("Four."), *ONE, target=target)
+
+    assert meeting(studio, into) == [1]
+    assert studio.projects == []
+
+
+def test_a_project_without_tasks_has_no_prompts() -> None:
+    def run_there(here: Any) -> Any:
+        words = ("--from-project", "1", "--for", "pairwise", "--output", "tasks.json")
+        return run(*words, "--import-to", here.origin, LABEL_STUDIO_API_KEY=TOKEN)
+
+    (done,) = meeting(Studio(), run_there)
+    assert (done.exit_code, done.stderr) == (2, "Error: Project 1 has no tasks.\n")
+
+
 # What is told beforehand
 
 
