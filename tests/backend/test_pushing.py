@@ -89,6 +89,13 @@ class Scene:
         for task in tasks:
             self.pushing.settled(question(task, version), task)
 
+    async def storing(self, *tasks: int) -> asyncio.Event:
+        """Have these settled; returns, while the host is storing what comes first, what lets it go on."""
+        self.studio.hold = asyncio.Event()
+        self.settle(*tasks)
+        await self.studio.during_import.wait()
+        return self.studio.hold
+
     async def done(self) -> PushReport:
         """What became of all that was settled."""
         async with asyncio.timeout(10):
@@ -330,16 +337,14 @@ def test_what_a_request_was_given_and_the_host_never_took_is_pushed() -> None:
 
 def test_a_request_that_comes_while_an_answer_is_stored_waits_and_gets_nothing() -> None:
     async def scene(at: Scene) -> None:
-        at.studio.hold = asyncio.Event()
-        at.settle(1)
-        await at.studio.during_import.wait()
+        go_on = await at.storing(1)
         at.pauses.now += 0.5
         began = at.pauses.now
         waits = asyncio.ensure_future(at.pushing.wait([question(1), question(2)], 5.0))
         await asyncio.sleep(0)
         assert not waits.done()
         at.pauses.now += 0.5
-        at.studio.hold.set()
+        go_on.set()
         await waits
         assert not at.store.give("digest-1", began)
         assert at.store.give("digest-2", began)
@@ -350,11 +355,9 @@ def test_a_request_that_comes_while_an_answer_is_stored_waits_and_gets_nothing()
 
 def test_a_request_waits_no_longer_than_it_wants_to() -> None:
     async def scene(at: Scene) -> None:
-        at.studio.hold = asyncio.Event()
-        at.settle(1)
-        await at.studio.during_import.wait()
+        go_on = await at.storing(1)
         await at.pushing.wait([question(1)], 0.01)
-        at.studio.hold.set()
+        go_on.set()
         await at.done()
 
     play(scene)
@@ -362,11 +365,9 @@ def test_a_request_waits_no_longer_than_it_wants_to() -> None:
 
 def test_a_request_for_other_answers_does_not_wait() -> None:
     async def scene(at: Scene) -> None:
-        at.studio.hold = asyncio.Event()
-        at.settle(1)
-        await at.studio.during_import.wait()
+        go_on = await at.storing(1)
         await at.pushing.wait([question(2)], 3600.0)
-        at.studio.hold.set()
+        go_on.set()
 
     play(scene)
 
@@ -426,11 +427,9 @@ def test_a_store_that_stays_away_is_told_and_the_next_answers_are_pushed() -> No
 
 def test_a_store_that_fails_when_the_host_has_stored_loses_no_count() -> None:
     async def scene(at: Scene) -> None:
-        at.studio.hold = asyncio.Event()
-        at.settle(1)
-        await at.studio.during_import.wait()
+        go_on = await at.storing(1)
         at.store.broken = True
-        at.studio.hold.set()
+        go_on.set()
         assert await at.done() == PushReport(stored=1)
         await at.pushing.wait([question(1)], 3600.0)  # nobody waits for it
 
@@ -448,13 +447,11 @@ def test_a_task_without_a_number_is_not_pushed() -> None:
 
 def test_closing_lets_what_is_being_stored_end_and_takes_no_more() -> None:
     async def scene(at: Scene) -> None:
-        at.studio.hold = asyncio.Event()
-        at.settle(1, 2, 3, 4)
-        await at.studio.during_import.wait()
+        go_on = await at.storing(1, 2, 3, 4)
         closing = asyncio.ensure_future(at.pushing.close())
         await asyncio.sleep(0)
         at.settle(5)
-        at.studio.hold.set()
+        go_on.set()
         await closing
         assert at.studio.having(VERSION) == [1, 2]
         assert at.pushing.reports[KEY] == PushReport(stored=2)

@@ -3,13 +3,11 @@
 import logging
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from llm_backend.core.prompts import Prompt
 from llm_backend.core.run import Run, RunTask, Spec
 from llm_backend.core.wire import Task
 from llm_backend.errors import BackendError, SettingsError, StoreError, UnknownRun
+from tests.adapters.store.processes import process, until_ready
 from tests.support.redis_server import RedisServer, free_port, own_redis, programs, redis_url
 
 __all__ = ["own_redis", "redis_url"]  # fixtures
@@ -66,22 +65,6 @@ def everything(url: str) -> bytes:
     """All keys, and all that they hold, as Redis writes it down."""
     with redis.Redis.from_url(url) as client:
         return b"".join(key + (client.dump(key) or b"") for key in client.scan_iter())
-
-
-@contextmanager
-def process(url: str, script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    root = Path(__file__).parents[3]
-    with subprocess.Popen(
-        [sys.executable, "-c", PRELUDE + script, url, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=root,
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
 
 
 class Wire:
@@ -361,14 +344,13 @@ def test_lost_reply_makes_no_difference(wire: Wire, do: Callable[[RedisStore], o
 
 def test_processes_that_add_the_same_tasks_share_them_out(redis_url: str) -> None:
     with (
-        process(redis_url, ADD, "a") as one,
-        process(redis_url, ADD, "b") as two,
-        process(redis_url, ADD, "c") as three,
+        process(PRELUDE + ADD, redis_url, "a") as one,
+        process(PRELUDE + ADD, redis_url, "b") as two,
+        process(PRELUDE + ADD, redis_url, "c") as three,
     ):
         adding = [one, two, three]
         for running in adding:
-            assert running.stdout is not None
-            assert running.stdout.readline() == "ready\n"
+            until_ready(running)
         for running in adding:
             assert running.stdin is not None
             running.stdin.write("go\n")
@@ -415,7 +397,7 @@ def test_answer_is_handed_to_one_of_many_that_wait_in_different_processes(redis_
 
 
 def test_questions_of_a_process_killed_while_adding_are_free_when_its_lease_ends(redis_url: str) -> None:
-    with client_of(redis_url) as client, process(redis_url, ADD_WITHOUT_END) as adding:
+    with client_of(redis_url) as client, process(PRELUDE + ADD_WITHOUT_END, redis_url) as adding:
         while client.strlen(f"{PREFIX}letters:half") < 1_000:
             assert adding.poll() is None
             time.sleep(0.001)

@@ -4,8 +4,6 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from llm_backend.adapters.store import Kept, Project
 from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.adapters.store.sqlite_file import FILE_NAME, MIGRATIONS, connect, migrate
 from llm_backend.errors import SettingsError, StoreError
+from tests.adapters.store.processes import ready_process
 
 KEY = "1.1795217550"
 HOLD = """
@@ -33,20 +32,6 @@ sys.stdin.read()
 
 def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
-
-
-@contextmanager
-def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A second process that has the store open."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.kill()
 
 
 @contextmanager
@@ -66,7 +51,7 @@ def as_an_ordinary_user() -> Iterator[None]:
 
 
 def test_second_process_is_refused_with_the_folder_and_the_first_one_s_id(tmp_path: Path) -> None:
-    with another_process(tmp_path) as other:
+    with ready_process(HOLD, tmp_path) as other:
         with pytest.raises(SettingsError) as caught:
             SqliteStore(tmp_path)
         assert str(tmp_path) in caught.value.sentence
@@ -74,7 +59,7 @@ def test_second_process_is_refused_with_the_folder_and_the_first_one_s_id(tmp_pa
 
 
 def test_killed_process_leaves_what_it_stored_and_no_lock(tmp_path: Path) -> None:
-    with another_process(tmp_path) as other:
+    with ready_process(HOLD, tmp_path) as other:
         other.send_signal(signal.SIGKILL)
         other.wait()
         with closing(SqliteStore(tmp_path)) as store:

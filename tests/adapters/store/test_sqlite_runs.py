@@ -4,11 +4,9 @@ import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from llm_backend.core.chat import Usage
 from llm_backend.core.run import Run, RunTask
 from llm_backend.core.wire import Task
 from llm_backend.errors import StoreError
+from tests.adapters.store.processes import ready_process
 from tests.adapters.store.test_runs import KEY, SPEC, add, counts, done, failed, known, names, states
 
 OPEN = """
@@ -54,19 +53,6 @@ while True:
 """
 
 
-@contextmanager
-def another_process(code: str, *told: object) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-c", OPEN + code, *map(str, told)]
-    root = Path(__file__).parents[3]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.kill()
-
-
 def killed(process: "subprocess.Popen[str]") -> list[str]:
     """End the process in the midst of what it does; returns what it had written by then."""
     process.send_signal(signal.SIGKILL)
@@ -89,7 +75,7 @@ def consistent(store: SqliteStore, run_id: str) -> None:
 def test_process_killed_while_settling_loses_nothing_that_it_settled(tmp_path: Path) -> None:
     dice, told = random.Random(1), set[str]()
     for _ in range(5):
-        with another_process(SETTLE, tmp_path, dice.randint(0, 99)) as worker:
+        with ready_process(OPEN + SETTLE, tmp_path, dice.randint(0, 99)) as worker:
             time.sleep(dice.uniform(0, 0.1))  # any moment will do
             told |= set(killed(worker)[:-1])  # its last word may be cut off
         with closing(SqliteStore(tmp_path)) as store:
@@ -104,7 +90,7 @@ def test_process_killed_while_settling_loses_nothing_that_it_settled(tmp_path: P
 def test_process_killed_while_cancelling_and_retrying_leaves_all_in_step(tmp_path: Path) -> None:
     dice = random.Random(2)
     for seed in range(4):
-        with another_process(STEER, tmp_path, seed) as worker:
+        with ready_process(OPEN + STEER, tmp_path, seed) as worker:
             time.sleep(dice.uniform(0, 0.2))
             killed(worker)
         with closing(SqliteStore(tmp_path)) as store:
@@ -115,7 +101,7 @@ def test_process_killed_while_cancelling_and_retrying_leaves_all_in_step(tmp_pat
 def test_process_killed_while_adding_leaves_whole_runs_or_nothing(tmp_path: Path) -> None:
     dice = random.Random(3)
     for seed in range(4):
-        with another_process(ADD, tmp_path, seed) as worker:
+        with ready_process(OPEN + ADD, tmp_path, seed) as worker:
             time.sleep(dice.uniform(0, 0.2))
             killed(worker)
         with closing(SqliteStore(tmp_path)) as store:
