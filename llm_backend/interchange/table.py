@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llm_backend.core.controls import Control, bind
 from llm_backend.core.inputs import fields_of, read
-from llm_backend.core.labeling import LabelingConfig
+from llm_backend.core.labeling import LabelingConfig, repeat
 from llm_backend.core.prompts import prompt_in
 from llm_backend.core.repeats import counts
 from llm_backend.core.wire import JSON, Annotation, Task
@@ -120,7 +120,7 @@ class Table:
     def _form(self, data: Mapping[str, JSON]) -> _Form:
         often = counts(self._config, data)
         if often not in self._forms:
-            config = self._config.repeated(often) if often else self._config
+            config = repeat(self._config, often) if often else self._config
             self._forms[often] = _Form(config, bind(config, drawing=True)[0])
         return self._forms[often]
 

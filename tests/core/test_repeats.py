@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from llm_backend.core.labeling import LabelingConfig, parse
+from llm_backend.core.labeling import LabelingConfig, parse, repeat, show_entries
 from llm_backend.core.predictor import Parameters, Plan, make_plan, predict
 from llm_backend.core.prompts import Prompt, Template
 from llm_backend.core.repeats import counts, entries
@@ -39,7 +39,7 @@ TWO = {"title": "T", "pages": [{"text": "You owe us 3."}, {"text": "Dear Ann"}]}
 
 def of_task(xml: str, data: dict[str, Any]) -> LabelingConfig:
     config = parse(xml)
-    return config.repeated(counts(config, data))
+    return repeat(config, counts(config, data))
 
 
 def plan_of(xml: str) -> Plan:
@@ -74,12 +74,12 @@ def test_entries_are_told_one_by_one_and_what_is_shown_once_first() -> None:
     config = parse(NESTED.replace("</View>", '<Rating name="all" toName="t"/></View>'))
     data = {"books": [{"pages": ["a", "b"]}, {"pages": []}, {"pages": ["c"]}]}
     found = list(entries(config, data))
-    assert [[output.name for output in config.showing(entry.shown).outputs] for entry in found] == [
+    assert [[output.name for output in show_entries(config, entry.shown).outputs] for entry in found] == [
         *[["all"], ["all"], ["r_0_0", "all"], ["r_0_1", "all"], ["all"], ["all"], ["r_2_0", "all"]],
     ]
     assert [entry.named("r_{{b}}_{{p}}") for entry in found if len(entry.flags) == 2] == ["r_0_0", "r_0_1", "r_2_0"]
     as_it_stands = [entry.shown for entry in entries(config)]
-    assert [output.name for output in config.showing(as_it_stands[-1]).outputs] == ["r_{{b}}_{{p}}", "all"]
+    assert [output.name for output in show_entries(config, as_it_stands[-1]).outputs] == ["r_{{b}}_{{p}}", "all"]
 
 
 def test_one_within_another_repeats_for_each_of_its_entries() -> None:

@@ -10,7 +10,7 @@ from llm_backend.core.controls.base import Control, keys_for
 from llm_backend.core.controls.comparing import Comparison
 from llm_backend.core.forms import Form, make_form
 from llm_backend.core.inputs import Inputs, Turn
-from llm_backend.core.labeling import LabelingConfig
+from llm_backend.core.labeling import LabelingConfig, repeat
 from llm_backend.core.prompts import Prompt, Template, Texts, labels_in_words
 from llm_backend.core.repeats import counts
 from llm_backend.core.wire import JSON
@@ -81,7 +81,7 @@ class Plan:
         often = counts(self.config, data)
         if (held := self._repeated.get(often)) is not None:
             return held
-        config = self.config.repeated(often)
+        config = repeat(self.config, often)
         controls, unfillable = bind(config, self.parameters.fill_geometry)
         if len(self._repeated) >= _MOST_REPEATED:
             self._repeated.clear()

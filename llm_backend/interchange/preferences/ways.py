@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from llm_backend.core.controls.base import listed
-from llm_backend.core.labeling import LabelingConfig
+from llm_backend.core.labeling import LabelingConfig, show_entries
 from llm_backend.core.repeats import Entry, Shown, entries
 from llm_backend.core.wire import JSON
 from llm_backend.errors import RequestError
@@ -67,8 +67,8 @@ class Ways:
     def _found(self, entry: Entry) -> Way | None:
         if not self._config.repeats:
             return Finding(self._config, self._kind, self._wishes, _names(self._config)).way()
-        config = self._config.showing(entry.shown)
-        others = _names(self._config.showing(entry.around)) if entry.repeater else frozenset()
+        config = show_entries(self._config, entry.shown)
+        others = _names(show_entries(self._config, entry.around)) if entry.repeater else frozenset()
         return Finding(config, self._kind, self._wishes.within(entry), _names(config) - others).way()
 
 
