@@ -1,7 +1,7 @@
 """What does the whole report say?"""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -129,10 +129,16 @@ class Biases:
 
 @dataclass(frozen=True, slots=True)
 class Sureness:
-    """What a version's scores are worth. An answer is right if all its controls but free text are."""
+    """What a version's scores are worth. An answer is right if all its controls but free text are.
+
+    Attributes:
+        certainty: By all that people say; what was shown and left as it was counts as right.
+        blind: By what people answered without being shown the model's answer; None where nobody did.
+    """
 
     version: str
     certainty: Certainty
+    blind: Certainty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +205,11 @@ def make_report(found: Material, source: str, url: str = "") -> Report:
 
 
 def latest_calibration(report: Report) -> Certainty | None:
-    """What the scores of the latest version are worth that has any."""
-    return report.certainties[-1].certainty if report.certainties else None
+    """What the scores of the latest version are worth that has any; by blind answers alone, where these are enough."""
+    if not report.certainties:
+        return None
+    latest = report.certainties[-1]
+    return latest.blind if latest.blind and latest.blind.calibration else latest.certainty
 
 
 def _comparison(found: Material, pairs: Sequence[Pair], url: str) -> Comparison:
@@ -292,16 +301,28 @@ def _qualities(kind: Kind, pairs: Sequence[Pair]) -> dict[TaskId, float]:
 
 
 def _certainties(found: Material, versions: Sequence[str]) -> Iterator[Sureness]:
-    rights: defaultdict[tuple[TaskId, str], list[bool | None]] = defaultdict(list)
-    for pair in found.pairs:
-        if found.kinds[pair.control] != "text":
-            rights[(pair.task, pair.version)].append(right(found.kinds[pair.control], pair))
+    scored = {(one.task, one.version): one.score for one in found.scored}
+    every = _cases(found, scored, found.pairs)
+    blind = _cases(found, scored, kept(found.pairs, lambda one: one.blind))
     for version in versions:
-        told = [(one.score, rights.get((one.task, version), [])) for one in found.scored if one.version == version]
-        cases = [Case(score, all(parts)) for score, parts in told if parts and None not in parts]
-        measured = certainty(cases)
-        if measured is not None:
-            yield Sureness(version, measured)
+        if (measured := certainty(every[version])) is not None:
+            yield Sureness(version, measured, certainty(blind[version]))
+
+
+def _cases(
+    found: Material, scored: Mapping[tuple[TaskId, str], float], pairs: Iterable[Pair]
+) -> defaultdict[str, list[Case]]:
+    """Answers with a score that people have judged, by version."""
+    rights: defaultdict[tuple[TaskId, str], list[bool | None]] = defaultdict(list)
+    for pair in pairs:
+        if found.kinds[pair.control] != "text":
+            rights[pair.task, pair.version].append(right(found.kinds[pair.control], pair))
+    cases: defaultdict[str, list[Case]] = defaultdict(list)
+    for (task, version), score in scored.items():
+        parts = rights.get((task, version), [])
+        if parts and None not in parts:
+            cases[version].append(Case(score, all(parts)))
+    return cases
 
 
 def _biases(found: Material, by_key: dict[tuple[str, str], list[Pair]]) -> Iterator[Biases]:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import click
 
@@ -21,6 +22,7 @@ from llm_backend.settings import Settings
 
 if TYPE_CHECKING:
     from llm_backend.agreement.report import Report
+    from llm_backend.core.scores import Calibration
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
@@ -40,6 +42,7 @@ _SECONDS = 30.0
     callback=web_address,
     help="A running llm-backend, which tells what it keeps back (BLIND_SHARE).",
 )
+@click.option("--save", is_flag=True, help="Have the --server make probabilities of the project's scores by this.")
 @click.option("--json", "json_file", metavar="FILE", type=_OUT, help="Write the whole report as JSON.")
 @click.option("--html", "html_file", metavar="FILE", type=_OUT, help="Write it as one HTML page with plots.")
 @click.option("--calibration", metavar="FILE", type=_OUT, help="Write what makes probabilities of the scores.")
@@ -50,6 +53,7 @@ def evaluate(
     config: Path | None,
     project: int | None,
     server: str | None,
+    save: bool,
     json_file: Path | None,
     html_file: Path | None,
     calibration: Path | None,
@@ -66,6 +70,7 @@ def evaluate(
       llm-backend evaluate --url http://localhost:8080 --project 7 --html report.html
       llm-backend evaluate export.json --config config.xml --json report.json
       llm-backend evaluate export.json --config config.xml --calibration calibration.json
+      llm-backend evaluate --url http://localhost:8080 --project 7 --server http://localhost:9090 --save
     """
     from llm_backend.agreement.pairs import gather  # its libraries are an extra, and slow to load: only now
     from llm_backend.agreement.report import make_report
@@ -75,19 +80,26 @@ def evaluate(
         raise click.UsageError("Say what to measure: EXPORT.json, or --project.")
     if config is None and project is None:
         raise click.UsageError("Say how the export was labelled: --config CONFIG.xml, or --project.")
+    if save and not server:
+        raise click.UsageError("Say which server is to go by it: --server.")
     address = settings.label_studio_url
     with Project(settings, project) as host:
         xml = config.read_text(encoding="utf-8-sig") if config else host.label_config()
         plan = plan_to_read(xml, settings.prompt_prefix)
         tasks = _usable(read_export(export, lambda: plan.config) if export else host.tasks())
         blind: set[TaskId] = set()
-        if server:
-            asked = Server(settings, server, 0, _SECONDS)
+        asked = Server(settings, server, 0, _SECONDS) if server else None
+        if asked:
             tasks = with_kept(asked, str(project or ""), tasks, blind)
         found = gather(plan, tasks, blind)
     report = make_report(found, str(export.name) if export else f"project {project} of {address}", address)
     _write(report, json_file, html_file, calibration)
     _say(report)
+    if save and asked:
+        key = asked.project(str(project or found.pairs[0].project or ""))
+        path = f"projects/{quote(key, safe='')}/calibration"
+        asked.ask(path, "calibration", "POST", _calibration(report).to_json())
+        click.echo(f"Saved: scores of project {key} are made probabilities by it from now on.", err=True)
 
 
 def _usable(entries: Iterable[ExportedTask | Fault]) -> Iterator[ExportedTask]:
@@ -104,7 +116,6 @@ def _usable(entries: Iterable[ExportedTask | Fault]) -> Iterator[ExportedTask]:
 
 
 def _write(report: "Report", json_file: Path | None, html_file: Path | None, calibration: Path | None) -> None:
-    from llm_backend.agreement.report import latest_calibration
     from llm_backend.web.report import page
 
     told = report.to_json()
@@ -113,14 +124,25 @@ def _write(report: "Report", json_file: Path | None, html_file: Path | None, cal
     if html_file:
         _save(html_file, page(told))
     if calibration:
-        found = latest_calibration(report)
-        if found is None or found.calibration is None:
-            scored = found.before.count if found else 0
-            raise RequestError(
-                f"There are {scored:,} answers with a score that people have judged: too few for a calibration, which "
-                "needs 50, of them some right and some wrong."
-            )
-        _save(calibration, _json(found.calibration.to_json()))
+        _save(calibration, _json(_calibration(report).to_json()))
+
+
+def _calibration(report: "Report") -> "Calibration":
+    """What makes probabilities of the latest version's scores.
+
+    Raises:
+        RequestError: There is too little to go by.
+    """
+    from llm_backend.agreement.report import latest_calibration
+
+    found = latest_calibration(report)
+    if found is None or found.calibration is None:
+        scored = found.before.count if found else 0
+        raise RequestError(
+            f"There are {scored:,} answers with a score that people have judged: too few for a calibration, which "
+            "needs 50, of them some right and some wrong."
+        )
+    return found.calibration
 
 
 def _json(told: object) -> str:

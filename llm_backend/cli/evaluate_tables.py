@@ -42,7 +42,10 @@ def tables(report: Report) -> Iterator[Table | str]:
         yield _biases(report)
     for sureness in report.certainties:
         yield ""
-        yield _certainty(sureness.version, sureness.certainty)
+        yield _certainty(_safe(sureness.version), sureness.certainty)
+        if sureness.blind:
+            yield ""
+            yield _certainty(f"{_safe(sureness.version)}, {_VIEWS['blind']},", sureness.blind)
 
 
 def _left_out(report: Report) -> Iterator[str]:
@@ -164,7 +167,7 @@ def _lean(lean: Lean | None) -> tuple[str, str, str]:
 
 
 def _certainty(version: str, told: Certainty) -> Table:
-    table = Table("", "as it is", "recalibrated", title=f"What the scores of {_safe(version)} are worth")
+    table = Table("", "as it is", "recalibrated", title=f"What the scores of {version} are worth")
     after = told.after
     table.add_row("ECE", f"{told.before.ece:.3f}", f"{after.ece:.3f}" if after else "too few answers")
     table.add_row("Brier score", f"{told.before.brier:.3f}", f"{after.brier:.3f}" if after else "")

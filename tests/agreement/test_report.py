@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from llm_backend.agreement.report import MOST_TOLD
+from llm_backend.agreement.report import MOST_TOLD, latest_calibration
 from llm_backend.errors import RequestError
 from tests.support.exports import annotation, prediction, said, task
 from tests.support.reports import fields, only, report
@@ -280,6 +280,30 @@ def test_scores_are_held_against_what_people_say() -> None:
     assert sureness.certainty.after.ece < 0.05
     assert sureness.certainty.calibration is not None
     assert sureness.certainty.calibration(0.95) == pytest.approx(0.75, abs=0.02)
+
+
+def test_scores_are_recalibrated_by_what_people_were_not_shown_where_that_is_enough() -> None:
+    """Shown the model's answer, people take it three times of four; asked before it, they differ half of the times."""
+
+    def rows(blind: int) -> list[JSON]:
+        model = [prediction(said("good"), score=0.95)]
+        shown = [annotation(said("good" if n % 4 else "bad"), at=900) for n in range(80)]
+        before = [annotation(said("good" if n % 2 else "bad"), at=100) for n in range(blind)]
+        return [task(n, [made], model) for n, made in enumerate((*shown, *before))]
+
+    found = report(*rows(60))
+    (sureness,) = found.certainties
+    assert sureness.certainty.before.count == 140
+    assert sureness.blind is not None
+    assert sureness.blind.before.bins[0].right.value == 0.5
+    calibration = latest_calibration(found)
+    assert calibration is not None
+    assert calibration.calibration is not None
+    assert calibration.calibration(0.95) == pytest.approx(0.5, abs=0.02)
+    few = latest_calibration(report(*rows(20)))
+    assert few is not None
+    assert few.calibration is not None
+    assert few.calibration(0.95) == pytest.approx(70 / 100, abs=0.02)
 
 
 def test_where_a_label_is_all_there_is_the_figures_are_undefined_and_json_holds_no_nan() -> None:

@@ -119,10 +119,18 @@ def test_an_export_of_ids_is_refused_with_the_way_to_export(folder: Path) -> Non
         ([], "EXPORT.json, or --project"),
         (["export.json"], "--config CONFIG.xml, or --project"),
         (["--project", "7"], "--url, or LABEL_STUDIO_URL"),
+        (["export.json", "--config", "config.xml", "--save"], "which server is to go by it"),
         (["export.json", "--config", "config.xml", "--url", "studio:80"], 'LABEL_STUDIO_URL="studio:80": give a URL'),
         (["export.json", "--config", "config.xml", "--json", "nowhere/r.json"], "nowhere/r.json cannot be written"),
     ],
-    ids=["nothing", "no config", "no address", "an address without its scheme", "a folder that is not there"],
+    ids=[
+        "nothing",
+        "no config",
+        "no address",
+        "no server",
+        "an address without its scheme",
+        "a folder that is not there",
+    ],
 )
 def test_slips_are_told_in_a_sentence(folder: Path, words: Sequence[str], told: str) -> None:
     shown = say(*words)
@@ -173,6 +181,35 @@ def test_answers_that_a_server_keeps_back_are_measured_apart(folder: Path) -> No
     assert (one["blind"]["tasks"], one["shown"]["tasks"]) == (150, 150)
     assert [len(body["tasks"]) for body in bodies] == [200, 100]
     assert bodies[0]["tasks"][0] == {"id": 1, "data": {"text": "Text number 1."}}
+
+
+def test_the_calibration_is_saved_on_the_server_only_when_that_is_asked_for(folder: Path) -> None:
+    saved = []
+
+    async def projects(request: web.Request) -> web.Response:
+        return web.json_response({"projects": [{"key": "7.1795227420"}, {"key": "8.1795227420"}]})
+
+    async def kept(request: web.Request) -> web.Response:
+        asked = (await request.json())["tasks"]
+        return web.json_response({"version": "m-1", "answers": [{"prediction": None, "blind": False}] * len(asked)})
+
+    async def calibration(request: web.Request) -> web.Response:
+        saved.append(await request.json())
+        return web.json_response({"calibration": saved[-1]})
+
+    here_are = {f"/projects/7.1795227420/{name}": door for name, door in (("kept", kept), ("calibration", calibration))}
+    with studio({"/projects": projects, **here_are}) as here:
+        words = ("export.json", "--config", "config.xml", "--server", here.origin)
+        assert say(*words).exit_code == 0
+        assert saved == []
+        shown = say(*words, "--save")
+        assert shown.exit_code == 0, shown.output
+        assert "Saved: scores of project 7.1795227420 are made probabilities by it" in shown.output
+        (folder / "export.json").write_text(json.dumps(tasks(20)))
+        refused = say(*words, "--save")
+        assert (refused.exit_code, "too few for a calibration" in refused.output) == (1, True)
+    (table,) = saved
+    assert Calibration.from_json(table)(0.9) == pytest.approx(0.75, abs=0.03)
 
 
 def test_a_project_that_is_not_there_is_told(folder: Path) -> None:
