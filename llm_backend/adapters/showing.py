@@ -65,7 +65,7 @@ class Showing:
             return await self._pages(content, name)
         cut, note = await self._in_thread(lambda: _cut(content, name))
         url = f"data:application/pdf;base64,{base64.b64encode(cut).decode('ascii')}"
-        return (*note, FilePart(_file_name(ref), url, instead=lambda: self._pages(content, name)))
+        return (*note, FilePart(file_name(ref), url, instead=lambda: self._pages(content, name)))
 
     async def _pages(self, content: bytes, name: str) -> tuple[Part, ...]:
         return await self._in_thread(lambda: self._read(content, name))
@@ -166,7 +166,7 @@ def _cut(content: bytes, name: str) -> tuple[bytes, Sequence[Part]]:
     return cut, (TextPart(f"[Of {count} pages the first {documents.MOST_PAGES} are attached.]"),)
 
 
-def _file_name(ref: MediaRef) -> str:
-    """The file's own name, where the address ends in one; some providers insist on the ending."""
+def file_name(ref: MediaRef) -> str:
+    """What a document is called: by its own name, where the address ends in one; some providers insist on the ending."""
     last = unquote(urlsplit(ref.url).path).rpartition("/")[2] if ref.url[:5].lower() != "data:" else ""
     return last if last.lower().endswith(".pdf") else f"{ref.source or 'document'}.pdf"

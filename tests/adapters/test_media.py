@@ -770,6 +770,17 @@ def test_each_source_of_a_document_calls_it_by_its_own_name() -> None:
     play({"/d": pdf("a")}, scene)
 
 
+def test_a_document_with_a_name_of_its_own_is_fetched_once_whichever_source_shows_it() -> None:
+    async def scene(here: Site, media: Media) -> None:
+        for source in ("one", "two"):
+            ((part,),) = await media.fetch([of("pdf", f"{here.origin}/d.pdf", source)], EVERYTHING)
+            assert isinstance(part, FilePart)
+            assert part.name == "d.pdf"
+        assert here.asked == ["/d.pdf"]
+
+    play({"/d.pdf": pdf("a")}, scene)
+
+
 def test_what_a_model_takes_decides_what_is_kept() -> None:
     async def scene(here: Site, media: Media) -> None:
         ref = of("pdf", f"{here.origin}/d")

@@ -12,7 +12,7 @@ from llm_backend.adapters.host import Host, HostError, megabytes
 from llm_backend.adapters.media.places import Own, Place, Places, Public
 from llm_backend.adapters.media.shelf import Shelf, size_of
 from llm_backend.adapters.media.web import Body, Bounds, Web
-from llm_backend.adapters.showing import Showing, named, words_of
+from llm_backend.adapters.showing import Showing, file_name, named, words_of
 from llm_backend.core.chat import ImagePart, Part, Takes
 from llm_backend.core.inputs import MediaRef
 from llm_backend.errors import MediaError
@@ -94,8 +94,8 @@ class Media:
 
     async def _once(self, place: Place, ref: MediaRef, takes: Takes, name: str) -> tuple[Part, ...]:
         """One fetch for all who ask for the same thing at the same time; it outlives whoever asked first."""
-        # A document is called by its source, and a sound carries its transcript along.
-        key = (place, ref.kind, "file" in takes, ref.source if ref.kind == "pdf" else "", ref.transcript)
+        # A document may be called by its source, and a sound carries its transcript along.
+        key = (place, ref.kind, "file" in takes, file_name(ref) if ref.kind == "pdf" else "", ref.transcript)
         kept = self._shelf.get(key)
         if kept is not None:
             return kept
