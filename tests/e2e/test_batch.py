@@ -1,5 +1,7 @@
 """Predictions without an annotator: Retrieve Predictions, and a task that is opened."""
 
+import json
+import urllib.request
 from pathlib import Path
 
 from llm_backend.core.wire import JSON
@@ -103,6 +105,24 @@ def test_a_pairwise_prediction_is_stored_and_shown(lab: Lab, editor: Editor, sho
     assert editor.outlined("Something piled up.")
     assert not editor.outlined("A heap.")
     assert values(stored["result"]) == {"comparison": {"selected": "right"}}
+
+
+def test_a_model_that_takes_the_left_one_whatever_it_is_predicts_nothing_and_the_reason_is_told(lab: Lab) -> None:
+    lab.stub.responder = fills(comparison="left")
+    pairs = [{"prompt": f"What is {n}?", "answer1": f"One of {n}", "answer2": f"Two of {n}"} for n in range(3)]
+    project, tasks = lab.project("judged by place", PAIR, pairs)
+    before = lab.calls
+
+    lab.api.retrieve_predictions(project)
+
+    assert lab.api.predictions(project) == []
+    assert lab.calls == before + 2 * len(tasks)
+    with urllib.request.urlopen(f"{lab.backend}/jobs") as answer:
+        job = next(job for job in json.load(answer)["jobs"] if job["project"].startswith(f"{project}."))
+    with urllib.request.urlopen(f"{lab.backend}/jobs/{job['id']}") as answer:
+        reasons = {task["task"]: task["reason"] for task in json.load(answer)["tasks"]}
+    told = 'Asked again with "answer1" and "answer2" exchanged, the model took the one on the left again'
+    assert {ident: reason.partition(":")[0] for ident, reason in reasons.items()} == dict.fromkeys(tasks, told)
 
 
 def test_dates_are_stored_as_the_editor_reads_them(lab: Lab, editor: Editor, shots: Path) -> None:

@@ -52,7 +52,7 @@ class Kept:
     Attributes:
         digest: Stands for what was asked of the task.
         prediction: As it is handed to the host; None for a failure.
-        reason: One sentence; empty beside a prediction.
+        reason: One sentence; beside a prediction, why it holds less than was asked for, or "".
         lasting: Whether asking the same again would fail in the same way.
         made: When, in seconds since 1970.
     """
