@@ -167,6 +167,6 @@ def _cut(content: bytes, name: str) -> tuple[bytes, Sequence[Part]]:
 
 
 def file_name(ref: MediaRef) -> str:
-    """What a document is called: by its own name, where the address ends in one; some providers insist on the ending."""
+    """What a document is called: by its own name, if its address ends in one; some providers insist on the ending."""
     last = unquote(urlsplit(ref.url).path).rpartition("/")[2] if ref.url[:5].lower() != "data:" else ""
     return last if last.lower().endswith(".pdf") else f"{ref.source or 'document'}.pdf"
