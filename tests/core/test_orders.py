@@ -236,11 +236,13 @@ def test_a_fault_in_the_first_order_stays_a_fault() -> None:
     assert not isinstance(failed.value, Unconfirmed)
 
 
-@pytest.mark.parametrize("replies", [(Busy("full"), {"better": "left"}), ({"better": "left"}, Busy("full"))])
-def test_what_may_pass_is_tried_again_as_a_whole(replies: tuple[Reply, Reply]) -> None:
-    with pytest.raises(Busy) as failed:
-        asked(OBJECTS + PAIR, ScriptedLLM(*replies))
-    assert failed.value.usage == Usage(10, 5, 1)
+@pytest.mark.parametrize("first", [True, False])
+def test_what_may_pass_is_tried_again_as_a_whole_and_told_what_it_took(first: bool) -> None:
+    full = Busy("full")
+    for _ in range(2):
+        with pytest.raises(Busy) as failed:
+            asked(OBJECTS + PAIR, ScriptedLLM(*((full, {"better": "left"}) if first else ({"better": "left"}, full))))
+        assert failed.value.usage == Usage(10, 5, 1)
 
 
 def test_both_orders_are_asked_at_the_same_time() -> None:

@@ -90,9 +90,13 @@ async def predict(
     try:
         reading = await (in_all_orders(asking, others) if others else asking)
     except BackendError as exc:
-        exc.usage = sum((talk.usage for talk in talks), exc.usage or Usage())
+        exc.usage = _spent(talks)
         raise
-    return _settled(plan, inputs, reading, held, sum((talk.usage for talk in talks), Usage()))
+    return _settled(plan, inputs, reading, held, _spent(talks))
+
+
+def _spent(talks: Sequence[Talk]) -> Usage:
+    return sum((talk.usage for talk in talks), Usage())
 
 
 async def _seen(plan: Plan, task: Task, fetch: Fetch, llm: LLM) -> Inputs:
