@@ -12,6 +12,7 @@ Nothing is needed but the standard library. With pandas installed, datasets are 
 """
 
 import base64
+import contextlib
 import csv
 import http.client
 import importlib.util
@@ -57,7 +58,7 @@ class Server:
         self._secret = secret
         self._timeout = timeout
         # A proxy is for the way to the model, not for the way to ourselves.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Listening)
 
     def ask(
         self, path: str, holds: str, method: str = "GET", body: Any = None, patience: float = 0.0
@@ -105,6 +106,19 @@ class Server:
     def _shown(self, path: str) -> str:
         address = f"{self._base}/{path}"
         return address.replace(self._secret, "…") if self._secret else address
+
+
+class _Connection(http.client.HTTPConnection):
+    """Hears why a body is refused, too, when the server closes before it has taken all of it."""
+
+    def request(self, *args: Any, **more: Any) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            super().request(*args, **more)
+
+
+class _Listening(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Connection, req)
 
 
 @dataclass(frozen=True, slots=True)

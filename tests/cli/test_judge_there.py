@@ -12,9 +12,10 @@ from click.testing import Result
 from llm_backend.core.chat import Call
 from llm_backend.errors import KeyRefused, ProviderRefused
 from tests.support.scripted import Reply, ScriptedLLM
-from tests.support.serve import until
+from tests.support.serve import Server, until
 from tests.support.serving import Caller, listening, serving, task
 from tests.support.shell import invoke
+from tests.support.stub_model import StubModel
 
 POLITE = "Is {reply} polite?"
 
@@ -206,3 +207,11 @@ def test_of_a_dataset_that_was_judged_anew_only_the_last_job_has_labels(host: Ca
     second = host.http.post(f"/datasets/{dataset['id']}/label", json=body).get_json()["job_id"]
     told = judge("--job", first, "--output", "out.csv", here)
     assert (told.exit_code, f"--job {second}" in told.stderr) == (2, True)
+
+
+def test_a_dataset_that_is_too_large_for_the_server_is_told_so(tmp_path: Path) -> None:
+    large = tmp_path / "large.csv"
+    large.write_text("reply\n" + "words of it\n" * 500_000)
+    with StubModel() as stub, Server(stub, tmp_path, MAX_BODY_MB="1") as server:
+        told = judge(str(large), "--criterion", POLITE, "--no-wait", f"--port={server.port}")
+    assert (told.exit_code, told.stderr) == (2, "Error: The body is larger than 1 MB, the limit set by MAX_BODY_MB.\n")
