@@ -31,6 +31,7 @@ from llm_backend.cli.label import text_of
 from llm_backend.cli.label_progress import Obstacle, Shown
 from llm_backend.cli.review import Review
 from llm_backend.cli.review_there import ReviewThere
+from llm_backend.cli.sample import Sample
 from llm_backend.cli.wording import counted, plain
 from llm_backend.core.chat import LLM
 from llm_backend.core.judge import LABEL_COLUMN, Rubric, criterion_text, find_criterion, make_rubric, reworded
@@ -246,13 +247,11 @@ def _reviewed(
     if not job.review:
         return rubric
     tasks = various(rows(job.data), rubric, 2 * job.review)
+    sample = Sample(services, PROJECT, tasks, job.review, obstacle)
     if job.there:
         note = state_of(job.output) / "llm_backend.review.json"
-        return ReviewThere(services, settings, PROJECT, tasks, job.review, obstacle, note).ended(rubric)
-    review = Review(
-        services, PROJECT, tasks, job.review, obstacle, lambda text: _keep_criterion(services, text, origin)
-    )
-    return review.ended(rubric)
+        return ReviewThere(sample, settings, note).ended(rubric)
+    return Review(sample, lambda text: _keep_criterion(services, text, origin)).ended(rubric)
 
 
 def _keep_criterion(services: "Services", text: str, origin: str) -> None:

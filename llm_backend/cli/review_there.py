@@ -1,25 +1,19 @@
 """What do people say of the judge's labels, in Label Studio? Some rows become a project, each with its label."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from llm_backend.cli.label_progress import Obstacle
 from llm_backend.cli.projects import Project
-from llm_backend.cli.review import Looked, looked_at
+from llm_backend.cli.sample import Looked, Sample
 from llm_backend.cli.wording import plain
 from llm_backend.core.judge import Rubric, Verdict
-from llm_backend.core.wire import JSON, Task
+from llm_backend.core.wire import JSON
 from llm_backend.errors import RequestError
 from llm_backend.interchange.exports import ExportedTask
 from llm_backend.settings import Settings
-
-if TYPE_CHECKING:
-    from llm_backend.services import Services
 
 _TITLE_MOST = 50  # what Label Studio takes
 
@@ -27,30 +21,14 @@ _TITLE_MOST = 50  # what Label Studio takes
 class ReviewThere:
     """Has rows reviewed in Label Studio: makes the project, and reads later what people made of it."""
 
-    def __init__(
-        self,
-        services: "Services",
-        settings: Settings,
-        project: str,
-        tasks: Sequence[Task],
-        most: int,
-        obstacle: Obstacle,
-        note: Path,
-    ) -> None:
+    def __init__(self, sample: Sample, settings: Settings, note: Path) -> None:
         """
         Args:
             settings: Say where Label Studio is, and the key.
-            project: The dataset's own project here.
-            tasks: Rows that differ, of which `most` are shown.
             note: The file that remembers the project there.
         """
-        self._services = services
-        self._judging = services.backend.judging
+        self._sample = sample
         self._settings = settings
-        self._project = project
-        self._tasks = tasks
-        self._most = most
-        self._obstacle = obstacle
         self._note = note
 
     def ended(self, rubric: Rubric) -> Rubric | None:
@@ -60,8 +38,7 @@ class ReviewThere:
             HostError: Label Studio does not take the project, or cannot be asked.
             RequestError: A label there is none of those to choose from.
         """
-        wanted = min(self._most, len(self._tasks))
-        if self._judging.review_counts(self._project) >= wanted:
+        if self._sample.over:
             return rubric
         noted = self._noted()
         if noted is None:
@@ -69,18 +46,18 @@ class ReviewThere:
             return None
         number, wanted = noted
         self._take(rubric, number)
-        wanted = min(wanted, self._most)
-        done = len(self._judging.reviewed(self._project, rubric))
+        wanted = min(wanted, self._sample.most)
+        done = len(self._sample.said(rubric))
         if done < wanted:
             click.echo(f"{done} of {wanted} rows are labelled at {self._at(number)}.", err=True)
             return None
-        self._judging.end_review(self._project)
+        self._sample.end()
         return rubric
 
     def _make(self, rubric: Rubric) -> None:
         from llm_backend.adapters.host.tasks import create_project, import_tasks
 
-        rows = looked_at(self._services, self._project, rubric, self._tasks, self._most, self._obstacle)
+        rows = self._sample.judged(rubric)
         if not rows:
             raise RequestError("None of the rows that were to be reviewed could be judged: --review 0 tells why.")
         title = f"Review: {rubric.criterion.name or plain(rubric.criterion.text)}"[:_TITLE_MOST]
@@ -97,7 +74,7 @@ class ReviewThere:
                 await host.close()
             return number
 
-        number = self._services.loop.run(make())
+        number = self._sample.services.loop.run(make())
         told_of = {"url": self._settings.label_studio_url, "project": number, "rows": len(rows)}
         self._note.write_text(json.dumps(told_of), "utf-8")
         click.echo(f"{len(rows)} rows wait to be labelled at {self._at(number)}.", err=True)
@@ -107,7 +84,7 @@ class ReviewThere:
         with Project(self._settings, number) as project:
             for task in project.tasks():
                 if isinstance(task, ExportedTask) and (verdict := _said(rubric, task)) is not None:
-                    self._judging.review(self._project, rubric, rubric.task(task.data), verdict)
+                    self._sample.take(rubric, rubric.task(task.data), verdict)
 
     def _at(self, number: int) -> str:
         return f"{self._settings.label_studio_url.rstrip('/')}/projects/{number}/data"
