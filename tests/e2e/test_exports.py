@@ -14,23 +14,11 @@ from llm_backend.core.prompts import Template
 from llm_backend.core.wire import JSON
 from llm_backend.interchange.exports import ExportedTask, read_export
 from llm_backend.services import texts
+from tests.support.exports import EVERY
 from tests.support.lab import Lab
 from tests.support.serve import until
 from tests.support.shell import invoke
 
-CONFIG = """
-<View>
-  <Text name="text" value="$text"/><Text name="other" value="$other"/>
-  <TextArea name="prompt" toName="text"/>
-  <TextArea name="response" toName="text"/>
-  <Choices name="tone" toName="text"><Choice value="good"/><Choice value="bad"/></Choices>
-  <Choices name="topics" toName="text" choice="multiple"><Choice value="a"/><Choice value="b"/></Choices>
-  <Rating name="stars" toName="text"/><Number name="count" toName="text"/>
-  <DateTime name="day" toName="text" only="date"/>
-  <Taxonomy name="tax" toName="text"><Choice value="x"><Choice value="y"/></Choice></Taxonomy>
-  <Pairwise name="better" toName="text,other"/>
-  <Labels name="ner" toName="text"><Label value="City"/></Labels>
-</View>"""
 DATA = [{"text": "Off to Paris, at last", "other": "Rome, then"}, {"text": "Nobody was here", "other": "Nowhere"}]
 
 
@@ -71,9 +59,9 @@ def key_of(lab: Lab, project: int) -> str:
 
 
 def test_every_form_says_what_the_annotator_said(lab: Lab, tmp_path: Path) -> None:
-    project, (task, _) = lab.project("exports", CONFIG, DATA)
+    project, (task, _) = lab.project("exports", EVERY, DATA)
     annotation = lab.api.annotate(task, RESULT)
-    plan = make_plan(parse(CONFIG, "prompt"), texts(), Template(), Parameters())
+    plan = make_plan(parse(EVERY, "prompt"), texts(), Template(), Parameters())
     told = {}
     for form in ("JSON", "JSON_MIN", "CSV", "TSV"):
         file = exported(lab, project, form, tmp_path)
@@ -94,7 +82,7 @@ def test_every_form_says_what_the_annotator_said(lab: Lab, tmp_path: Path) -> No
 def test_an_export_is_learned_by_the_server(
     lab: Lab, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, (task, _) = lab.project(f"importing {form}", CONFIG, DATA)
+    project, (task, _) = lab.project(f"importing {form}", EVERY, DATA)
     lab.api.annotate(task, RESULT)
     key = key_of(lab, project)
     until(lambda: known(lab, key)["learned"]["count"] == 1, 10)

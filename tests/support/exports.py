@@ -10,6 +10,21 @@ CONFIG = """<View>
   <Choices name="tone" toName="text"><Choice value="good"/><Choice value="bad"/></Choices>
 </View>"""
 
+EVERY = """
+<View>
+  <Text name="text" value="$text"/><Text name="other" value="$other"/>
+  <TextArea name="prompt" toName="text"/>
+  <TextArea name="response" toName="text"/>
+  <Choices name="tone" toName="text"><Choice value="good"/><Choice value="bad"/></Choices>
+  <Choices name="topics" toName="text" choice="multiple"><Choice value="a"/><Choice value="b"/></Choices>
+  <Rating name="stars" toName="text"/><Number name="count" toName="text"/>
+  <DateTime name="day" toName="text" only="date"/>
+  <Taxonomy name="tax" toName="text"><Choice value="x"><Choice value="y"/></Choice></Taxonomy>
+  <Pairwise name="better" toName="text,other"/>
+  <Labels name="ner" toName="text"><Label value="City"/></Labels>
+</View>"""
+"""Controls of every kind that an export tells in a way of its own."""
+
 
 def said(value: JSON, name: str = "tone", kind: str = "choices", to: str = "text", **more: JSON) -> dict[str, JSON]:
     """A region; a bare label or number stands for the usual value of its kind."""

@@ -17,23 +17,11 @@ from llm_backend.errors import RequestError
 from llm_backend.interchange.exports import ExportedTask, read_export
 from llm_backend.interchange.tasks import Fault
 from llm_backend.services import texts
-
-CONFIG = """
-<View>
-  <Text name="text" value="$text"/><Text name="other" value="$other"/>
-  <TextArea name="prompt" toName="text"/>
-  <TextArea name="response" toName="text"/>
-  <Choices name="tone" toName="text"><Choice value="good"/><Choice value="bad"/></Choices>
-  <Choices name="topics" toName="text" choice="multiple"><Choice value="a"/><Choice value="b"/></Choices>
-  <Rating name="stars" toName="text"/><Number name="count" toName="text"/>
-  <Taxonomy name="tax" toName="text"><Choice value="x"><Choice value="y"/></Choice></Taxonomy>
-  <Pairwise name="better" toName="text,other"/>
-  <Labels name="ner" toName="text"><Label value="City"/></Labels>
-</View>"""
+from tests.support.exports import EVERY
 
 
 def config() -> LabelingConfig:
-    return parse(CONFIG, "prompt")
+    return parse(EVERY, "prompt")
 
 
 def written(folder: Path, content: Any, name: str = "export.json") -> Path:
@@ -243,7 +231,7 @@ def test_flat_exports_do_not_tell_which_entry_of_a_repeater_is_meant(tmp_path: P
 def test_what_has_no_data_is_named_by_its_task_for_an_export_stands_on_one_line(tmp_path: Path) -> None:
     told = [{"id": 7, "data": {}}, {"id": 8, "data": "no"}, {"id": 9, "data": {"text": "x"}}]
     (tmp_path / "export.json").write_text(json.dumps(told))
-    empty, no_object, task = read_export(tmp_path / "export.json", lambda: parse(CONFIG))
+    empty, no_object, task = read_export(tmp_path / "export.json", lambda: parse(EVERY))
     assert isinstance(empty, Fault)
     assert (empty.place, empty.sentence) == ("1 (task 7)", 'its "data" is empty.')
     assert isinstance(no_object, Fault)
