@@ -14,15 +14,22 @@ def origin_of(task: Task, taken: Taken) -> dict[str, JSON]:
 
 
 def _models(task: Task, taken: Taken) -> Iterator[tuple[str, str]]:
-    """Which model gave which answer, as tasks tell that were generated."""
+    """Which model gave which answer, as tasks tell that were generated, or rows of Labelbox."""
     names = ("chosen_model", "rejected_model") if isinstance(taken.record, Preference) else ("model",)
-    generated = task.meta.get("generated")
-    answers = generated.get("answers") if isinstance(generated, Mapping) else None
+    answers = _at(task.meta, "generated", "answers")
     if not isinstance(answers, Mapping):
-        return
+        outputs = _at(task.data, "labelbox", "document", "modelOutputs")
+        told = enumerate(outputs if isinstance(outputs, list) else ())
+        answers = {str(index): {"model": _at(output, "modelConfigName")} for index, output in told}
     for name, place in zip(names, taken.record.places, strict=False):  # of a text that somebody wrote there is none
         if models := list(_named(answers.get(place))):
             yield name, ", ".join(dict.fromkeys(models))
+
+
+def _at(held: JSON, *keys: str) -> JSON:
+    for key in keys:
+        held = held.get(key) if isinstance(held, Mapping) else None
+    return held
 
 
 def _named(answer: JSON) -> Iterator[str]:

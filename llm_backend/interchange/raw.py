@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llm_backend.core.wire import Annotation, Task
 from llm_backend.interchange.ordered import Frame
 from llm_backend.interchange.preferences import EVERYBODY, Policy, Reason
-from llm_backend.interchange.preferences.counting import by_every_control, sift
+from llm_backend.interchange.preferences.counting import refuse_comparing, sift
 
 
 class Raw:
@@ -25,7 +25,7 @@ class Raw:
         Raises:
             RequestError: Annotators are to be compared, for which one control is to be gone by.
         """
-        by_every_control(policy)
+        refuse_comparing(policy)
         self._policy = policy
         self.left: Counter[Reason] = Counter()
 

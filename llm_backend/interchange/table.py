@@ -17,7 +17,7 @@ from llm_backend.errors import InputError
 from llm_backend.interchange.exports import ExportedTask
 from llm_backend.interchange.ordered import Frame
 from llm_backend.interchange.preferences import EVERYBODY, Policy, Reason
-from llm_backend.interchange.preferences.counting import by_every_control, sift
+from llm_backend.interchange.preferences.counting import refuse_comparing, sift
 from llm_backend.interchange.preferences.reading import lacking
 from llm_backend.interchange.tasks import Fault
 from llm_backend.interchange.tasks.writing import cell, distinct
@@ -71,7 +71,7 @@ class Table:
         Raises:
             RequestError: Annotators are to be compared, which rows with several answers do not allow.
         """
-        by_every_control(policy)
+        refuse_comparing(policy)
         self._config = config
         self._policy = policy
         self._forms: dict[tuple[int, ...], _Form] = {}

@@ -194,6 +194,9 @@ def export(
             done.annotations += len(made)
             lines.left[Reason.BARE] += task.bare if predictions else 0
             lines.left[Reason.DRAFT] += 0 if predictions else task.drafts
+            if predictions and not made:
+                lines.left[Reason.UNPREDICTED] += not task.bare
+                continue
             try:
                 taken = lines.take(task.task, made)
             except TaskError as exc:

@@ -202,6 +202,17 @@ def test_rows_say_whose_answers_they_are_about_where_the_task_tells(tmp_path: Pa
         assert set(rows[0]["meta"]) == {"task", "annotation", "annotator"}
 
 
+def test_of_a_row_of_labelbox_the_models_are_told_that_it_names(tmp_path: Path) -> None:
+    outputs = [{"modelConfigName": "small"}, {}, 3]
+    data = {"prompt": "a", "items": [{"id": n, "body": f"{n}"} for n in range(3)]}
+    data["labelbox"] = {"document": {"modelOutputs": outputs}}
+    raw = task(1, data, annotation(1, ranked("rank", rank=["2", "1", "0"])))
+    (rows,), _, _ = exported(tmp_path, RANKED, "trl-preference", [raw], meta=True)
+    named = [{name for name in row["meta"] if name.endswith("model")} for row in rows]
+    assert named == [set(), {"rejected_model"}, {"rejected_model"}]
+    assert rows[1]["meta"]["rejected_model"] == "small"
+
+
 def test_whatever_the_order_of_an_export_the_file_is_the_same(tmp_path: Path) -> None:
     tasks = [
         task(n, {**PAIR, "prompt": f"{n}"}, annotation(2 * n, side("left")), annotation(1, side("right")))
@@ -236,6 +247,9 @@ def test_drafts_and_predictions_are_left_unless_predictions_are_wanted(tmp_path:
     assert (rows, dict(+lines.left)) == ([], {Reason.UNTOUCHED: 1, Reason.DRAFT: 1})
     (rows,), _, lines = exported(tmp_path, PAIRWISE, "trl-preference", tasks, predictions=True)
     assert ([row["chosen"] for row in rows], dict(+lines.left)) == (["Go away."], {Reason.BARE: 1})
+    tasks = [task(1, PAIR, annotation(1, side("left"))), task(2, PAIR, predictions=[5])]
+    (rows,), _, lines = exported(tmp_path, PAIRWISE, "trl-preference", tasks, predictions=True)
+    assert (rows, dict(+lines.left)) == ([], {Reason.UNPREDICTED: 1, Reason.BARE: 1})
 
 
 def test_a_task_that_misses_a_field_is_named_by_line_and_key_and_spoils_no_other(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Policy:
 EVERYBODY = Policy()
 
 
-def by_every_control(policy: Policy) -> None:
+def refuse_comparing(policy: Policy) -> None:
     """
     Raises:
         RequestError: The policy compares annotators, for which one control is to be gone by.

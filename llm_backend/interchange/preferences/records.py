@@ -67,6 +67,7 @@ class Reason(StrEnum):
     """Why something that an export holds makes no record."""
 
     UNTOUCHED = "no annotation"
+    UNPREDICTED = "no prediction"
     BARE = "a prediction that the export tells by nothing but its id"
     DRAFT = "a draft that was not submitted"
     SKIPPED = "skipped by the annotator"
