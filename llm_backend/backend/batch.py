@@ -17,7 +17,7 @@ from llm_backend.adapters.runs import Engine, Question, Questions
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.backend.blind import is_blind
 from llm_backend.backend.projects import Projects
-from llm_backend.backend.pushing import Pushing
+from llm_backend.backend.pushing import Pushing, shown_within
 from llm_backend.core.run import PAUSED, SUPERSEDED, UNFINISHED, WAITING, Run, RunTask, Spec, digest_of
 from llm_backend.core.wire import NOTHING, PredictRequest, Task, TaskId
 from llm_backend.errors import BackendError
@@ -240,7 +240,8 @@ class Batch:
 
     def _give(self, known: _Known, began: float) -> set[str]:
         """The predictions to hand over: all but those that another request which waited for them was given."""
-        return self._store.give(known.spec.project, known.spec.version, known.predicted - known.blind, began)
+        spec, predicted = known.spec, known.predicted - known.blind
+        return self._store.give(spec.project, spec.version, predicted, began, shown_within=shown_within(len(predicted)))
 
 
 def _written(kept: Kept, version: str) -> str | None:

@@ -2,12 +2,15 @@
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.core.chat import Call
-from llm_backend.core.wire import PredictRequest
+from llm_backend.core.run import digest_of
+from llm_backend.core.wire import PredictRequest, Task
 from llm_backend.errors import Busy, KeyRefused, ProviderRefused
 from tests.support.scripted import Reply, ScriptedLLM
 from tests.support.serving import CONFIG, GOOD, PROJECT, by_name, serving, task, typed
@@ -91,6 +94,20 @@ def test_what_is_not_done_at_the_deadline_is_empty_goes_on_and_is_there_next_tim
 
 async def _set(event: asyncio.Event) -> None:
     event.set()
+
+
+def test_many_predictions_are_the_hosts_for_as_long_as_it_stores_them(tmp_path: Path) -> None:
+    ahead = 0.0
+    store = SqliteStore(tmp_path / "store", clock=lambda: time.time() + ahead)
+    with serving(ScriptedLLM(GOOD), tmp_path, store) as host:
+        (few,) = host.batch(task(1))
+        many = host.batch(*(task(number, f"text {number}") for number in range(2, 102)))
+        version = few["model_version"]
+        assert all(many)
+        digests = [digest_of(Task(1, task(1)["data"])), digest_of(Task(2, task(2, "text 2")["data"]))]
+        assert store.hold(PROJECT, version, digests, "a push", 60.0) == set()
+        ahead = 12.0
+        assert store.hold(PROJECT, version, digests, "a push", 60.0) == set(digests[:1])
 
 
 def test_a_lasting_failure_costs_nothing_when_asked_again_and_a_passing_one_is_tried_again(tmp_path: Path) -> None:

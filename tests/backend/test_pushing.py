@@ -15,7 +15,7 @@ from llm_backend.adapters.runs import Question
 from llm_backend.adapters.store import Kept, Project, Store
 from llm_backend.adapters.store.given import Given
 from llm_backend.backend.push import Push, PushReport
-from llm_backend.backend.pushing import Pushing, Targets
+from llm_backend.backend.pushing import Pushing, Targets, shown_within
 from llm_backend.core.wire import Prediction, Region
 from llm_backend.errors import StoreError
 from tests.adapters.store.homes import HOMES
@@ -55,19 +55,19 @@ class Answers:
             raise StoreError("The disk is full.")
         return {digest: self.answers[digest] for digest in digests if digest in self.answers}
 
-    def give(self, digest: str, asked: float) -> bool:
-        """Whether a request that began at `asked` is given this answer now."""
-        return bool(self.given.give(KEY, VERSION, [digest], asked))
+    def give(self, digest: str, asked: float, shown: float = 10.0) -> bool:
+        """Whether a request that began at `asked` is given this answer now, which the host shows so much later."""
+        return bool(self.given.give(KEY, VERSION, [digest], asked, shown_within=shown))
 
-    def hold(
-        self, project: str, version: str, digests: Iterable[str], asked: float, holder: str, seconds: float
-    ) -> set[str]:
-        return self.given.hold(project, version, digests, asked, holder, float("inf"))  # these pauses take no time
+    def hold(self, project: str, version: str, digests: Iterable[str], holder: str, seconds: float) -> set[str]:
+        return self.given.hold(project, version, digests, holder, float("inf"))  # these pauses take no time
 
-    def let_go(self, project: str, version: str, digests: Iterable[str], holder: str, *, handed: bool = False) -> None:
+    def let_go(
+        self, project: str, version: str, digests: Iterable[str], holder: str, *, shown_within: float | None = None
+    ) -> None:
         if self.broken:
             raise StoreError("The disk is full.")
-        self.given.let_go(project, version, digests, holder, handed=handed)
+        self.given.let_go(project, version, digests, holder, shown_within=shown_within)
 
     def runs_waiting_for(self, project: str, version: str, digests: Iterable[str]) -> dict[str, str]:
         return dict.fromkeys(self.waited_for & set(digests), "run")
@@ -317,6 +317,24 @@ def test_an_answer_that_a_request_was_just_given_is_looked_for_first() -> None:
         assert at.store.give("digest-1", at.pauses.now)
         # The host stores what the request was given while we wait.
         at.pauses.then = lambda: at.studio.predictions.append({"task": 1, "model_version": VERSION})
+        at.settle(1)
+        report = await at.done()
+        assert (report.stored, report.already_there) == (0, 1)
+        assert at.studio.imports == []
+
+    play(scene)
+
+
+def test_what_a_large_request_was_given_is_left_to_the_host_for_as_long_as_that_takes() -> None:
+    """The host stores thousands of predictions one after the other, and shows none before the last one is stored."""
+
+    async def scene(at: Scene) -> None:
+        def stored_at_last() -> None:
+            if sum(at.pauses.taken) > 40 and not at.studio.predictions:
+                at.studio.predictions.append({"task": 1, "model_version": VERSION})
+
+        assert at.store.give("digest-1", at.pauses.now, shown_within(1_000))
+        at.pauses.then = stored_at_last
         at.settle(1)
         report = await at.done()
         assert (report.stored, report.already_there) == (0, 1)
@@ -614,7 +632,7 @@ def test_a_slow_host_gets_each_answer_once_however_many_could_hand_it_over(home:
 
 async def lapsed(store: Store, lease: float) -> None:
     """Return when what somebody held who died at this moment is free."""
-    assert store.hold(KEY, VERSION, ["held by the dead"], time.time(), secrets.token_hex(4), lease)
+    assert store.hold(KEY, VERSION, ["held by the dead"], secrets.token_hex(4), lease)
     while not store.give(KEY, VERSION, ["held by the dead"], time.time()):
         await asyncio.sleep(0.01)
 

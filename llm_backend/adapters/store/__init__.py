@@ -151,33 +151,38 @@ class Runs(Protocol):
 class HandingOver(Protocol):
     """The part of the memory that knows who takes an answer into the host, so that it gets each from one alone."""
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
+    def give(
+        self, project: str, version: str, digests: Iterable[str], asked: float, *, shown_within: float = 0.0
+    ) -> set[str]:
         """Which predictions may be handed to a request that began at `asked`; they count as handed over now.
 
         Of several requests that wait at the same time for a question the first is given its answer, and the others are
         not. A request that began after the handing over is given it again: the host did not store it. What somebody
         holds is given to none.
+
+        Args:
+            shown_within: Seconds in which the host stores and shows them. Nobody can hold them meanwhile.
         """
         ...
 
-    def hold(
-        self, project: str, version: str, digests: Iterable[str], asked: float, holder: str, seconds: float
-    ) -> set[str]:
+    def hold(self, project: str, version: str, digests: Iterable[str], holder: str, seconds: float) -> set[str]:
         """Which predictions `holder` alone may take into the host, for so many seconds from now or until `let_go`.
 
-        Not those that another holds, or that were handed over since `asked`. Whoever takes longer holds them again
-        before the time is up; whoever dies holds them no longer than that.
+        Not those that another holds, or that were handed over and may be on their way still. Whoever takes longer
+        holds them again before the time is up; whoever dies holds them no longer than that.
 
         Args:
             holder: A name that nobody else goes by.
         """
         ...
 
-    def let_go(self, project: str, version: str, digests: Iterable[str], holder: str, *, handed: bool = False) -> None:
+    def let_go(
+        self, project: str, version: str, digests: Iterable[str], holder: str, *, shown_within: float | None = None
+    ) -> None:
         """End what `holder` holds of these.
 
         Args:
-            handed: Whether the host has them: they count as handed over now.
+            shown_within: As for `give`, where they count as handed over now; None where they do not.
         """
         ...
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 REMEMBERED_SECONDS = 600.0
 """Longer than any request waits: of two that wait at the same time, the later one is answered within this."""
 REMEMBERED_MOST = 100_000
+_NEVER = (float("-inf"), float("-inf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,67 +37,68 @@ class Given:
         """
         self._clock, self._most = clock, most
         self._turn = threading.Lock()
-        self._times: dict[bytes, float] = {}  # in the order of their times
+        self._times: dict[bytes, tuple[float, float]] = {}  # when given, and when shown; in the order of the first
         self._holds: dict[bytes, _Hold] = {}
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
+    def give(
+        self, project: str, version: str, digests: Iterable[str], asked: float, *, shown_within: float = 0.0
+    ) -> set[str]:
         """Which predictions may be handed to a request that began at `asked`; they count as handed over now."""
         with self._turn:
-            now = self._clock()
-            mine = self._free(_named(project, version, digests), asked, now)
-            self._note(mine, now)
-        return set(mine.values())
+            now, named = self._clock(), _named(project, version, digests)
+            mine = [name for name in named if not (self._since(name, asked, now) or self._held(name, now))]
+            self._note(mine, now, shown_within)
+        return {named[name] for name in mine}
 
-    def hold(
-        self, project: str, version: str, digests: Iterable[str], asked: float, holder: str, seconds: float
-    ) -> set[str]:
-        """Which predictions are `holder`'s for so many seconds: none that another holds, or was given since `asked`."""
+    def hold(self, project: str, version: str, digests: Iterable[str], holder: str, seconds: float) -> set[str]:
+        """Which predictions are `holder`'s for so many seconds: none that another holds, or that is on its way."""
         with self._turn:
-            now = self._clock()
+            now, named = self._clock(), _named(project, version, digests)
             self._holds = {name: hold for name, hold in self._holds.items() if hold.stands(now)}
-            mine = self._free(_named(project, version, digests), asked, now, holder)
+            mine = [name for name in named if not (self._on_its_way(name, now) or self._held(name, now, holder))]
             self._holds |= dict.fromkeys(mine, _Hold(holder, now, now + seconds))
-        return set(mine.values())
+        return {named[name] for name in mine}
 
-    def let_go(self, project: str, version: str, digests: Iterable[str], holder: str, *, handed: bool = False) -> None:
+    def let_go(
+        self, project: str, version: str, digests: Iterable[str], holder: str, *, shown_within: float | None = None
+    ) -> None:
         """End what `holder` holds of these; they may count as handed over now."""
         with self._turn:
             named = _named(project, version, digests)
             for name in named:
                 if (hold := self._holds.get(name)) and hold.holder == holder:
                     del self._holds[name]
-            if handed:
-                self._note(named, self._clock())
+            if shown_within is not None:
+                self._note(named, self._clock(), shown_within)
 
     def since(self, project: str, version: str, digest: str, asked: float) -> bool:
         """Whether an answer was handed over since `asked`."""
         with self._turn:
             return self._since(question_name(project, version, digest), asked, self._clock())
 
-    def _free(self, named: dict[bytes, str], asked: float, now: float, holder: str = "") -> dict[bytes, str]:
-        """Those that nobody but `holder` holds, and nobody was handed since `asked`."""
-        return {
-            name: digest
-            for name, digest in named.items()
-            if not self._since(name, asked, now)
-            and not ((hold := self._holds.get(name)) and hold.holder != holder and hold.stands(now))
-        }
+    def _held(self, name: bytes, now: float, but_by: str = "") -> bool:
+        hold = self._holds.get(name)
+        return hold is not None and hold.holder != but_by and hold.stands(now)
 
-    def _note(self, names: Iterable[bytes], now: float) -> None:
+    def _on_its_way(self, name: bytes, now: float) -> bool:
+        given, shown = self._times.get(name, _NEVER)
+        return given <= now < shown
+
+    def _note(self, names: Iterable[bytes], now: float, shown_within: float) -> None:
         """These were handed over now."""
         for name in names:
             self._times.pop(name, None)
-            self._times[name] = now
+            self._times[name] = now, now + shown_within
         self._forget(now)
 
     def _since(self, name: bytes, asked: float, now: float) -> bool:
         # A time still to come is none: the clock was set back, and nobody is refused for as long as that was.
-        return asked <= self._times.get(name, float("-inf")) <= now
+        return asked <= self._times.get(name, _NEVER)[0] <= now
 
     def _forget(self, now: float) -> None:
         surplus = len(self._times) - self._most
         old = []
-        for place, (name, given) in enumerate(self._times.items()):
+        for place, (name, (given, _)) in enumerate(self._times.items()):
             if place >= surplus and now - REMEMBERED_SECONDS <= given:
                 break
             old.append(name)

@@ -162,16 +162,18 @@ class SqliteStore(SqliteRuns, SqliteExamples):
                 (plain(key), plain(version), digest),
             )
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
-        return self._given.give(project, version, digests, asked)
-
-    def hold(
-        self, project: str, version: str, digests: Iterable[str], asked: float, holder: str, seconds: float
+    def give(
+        self, project: str, version: str, digests: Iterable[str], asked: float, *, shown_within: float = 0.0
     ) -> set[str]:
-        return self._given.hold(project, version, digests, asked, holder, seconds)
+        return self._given.give(project, version, digests, asked, shown_within=shown_within)
 
-    def let_go(self, project: str, version: str, digests: Iterable[str], holder: str, *, handed: bool = False) -> None:
-        self._given.let_go(project, version, digests, holder, handed=handed)
+    def hold(self, project: str, version: str, digests: Iterable[str], holder: str, seconds: float) -> set[str]:
+        return self._given.hold(project, version, digests, holder, seconds)
+
+    def let_go(
+        self, project: str, version: str, digests: Iterable[str], holder: str, *, shown_within: float | None = None
+    ) -> None:
+        self._given.let_go(project, version, digests, holder, shown_within=shown_within)
 
     def given_since(self, project: str, version: str, digest: str, asked: float) -> bool:
         return self._given.since(project, version, digest, asked)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from llm_backend.adapters.runs import Question
@@ -12,8 +12,10 @@ from llm_backend.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-ON_ITS_WAY = 10.0
-"""Seconds for which a prediction that a request was given may be on its way into the host."""
+# A prediction that was handed over may be on its way for so long; and the host stores those of one answer one after the
+# other, and may show them all at the end (seconds for each, on a slow one).
+_ON_ITS_WAY = 10.0
+_EACH_ON_ITS_WAY = 0.05
 
 LEASE = 15.0
 """Seconds after which what a dead process was storing is free. A living one renews its claim thrice in that time."""
@@ -25,13 +27,16 @@ _UNSURE = UNSURE_PAUSE + 5.0
 class HandingOver(Protocol):
     """What of the store is needed here."""
 
-    def hold(
-        self, project: str, version: str, digests: Iterable[str], asked: float, holder: str, seconds: float
-    ) -> set[str]: ...
+    def hold(self, project: str, version: str, digests: Iterable[str], holder: str, seconds: float) -> set[str]: ...
 
     def let_go(
-        self, project: str, version: str, digests: Iterable[str], holder: str, *, handed: bool = False
+        self, project: str, version: str, digests: Iterable[str], holder: str, *, shown_within: float | None = None
     ) -> None: ...
+
+
+def shown_within(count: int) -> float:
+    """Seconds in which the host shows so many predictions that it was handed at once."""
+    return _ON_ITS_WAY + _EACH_ON_ITS_WAY * count
 
 
 class Storing:
@@ -75,13 +80,11 @@ class StoreClaim:
         project: str,
         version: str,
         digests: Mapping[int, str],
-        clock: Callable[[], float],
         lease: float = LEASE,
     ) -> None:
         """
         Args:
             digests: By task.
-            clock: Seconds since 1970, as the store counts them.
             lease: Seconds after which the claim ends if this process dies.
         """
         self._store = store
@@ -89,7 +92,6 @@ class StoreClaim:
         self._project = project
         self._version = version
         self._digests = digests
-        self._clock = clock
         self._lease = lease
         self._holder = secrets.token_hex(8)
         self._taken: set[int] = set()
@@ -100,16 +102,15 @@ class StoreClaim:
         # Requests of this process that come now wait; those of all processes are given nothing.
         self._taken = set(tasks)
         self._storing.begin(self._questions(self._taken))
-        asked = self._clock() - ON_ITS_WAY
         try:
-            held = await self._hold(self._taken, asked, self._lease)
+            held = await self._hold(self._taken, self._lease)
         except BaseException:  # also when we are cancelled: requests would wait for nothing
             await self._end(self._taken)
             raise
         await self._end(self._taken - held)
         if held:
             self._released.clear()
-            self._renewing = asyncio.ensure_future(self._renew(frozenset(held), asked))
+            self._renewing = asyncio.ensure_future(self._renew(frozenset(held)))
         return held
 
     async def release(self, stored: Collection[int], unsure: Collection[int] = ()) -> None:
@@ -118,19 +119,19 @@ class StoreClaim:
             if self._renewing:
                 await self._renewing  # it may be renewing at this moment, which must not come after our letting go
             # Requests that began meanwhile are given nothing: the host has it.
-            await self._let_go(stored, handed=True)
-            await self._hold(unsure, self._clock(), _UNSURE)
+            await self._let_go(stored, shown_within=_ON_ITS_WAY)
+            await self._hold(unsure, _UNSURE)
             await self._let_go(self._taken - set(stored) - set(unsure))
         except StoreError as exc:
             log.warning("push project=%s: a claim ends by itself in %g s: %s", self._project, self._lease, exc.logged)
         finally:
             await self._end(self._taken)
 
-    async def _renew(self, tasks: Collection[int], asked: float) -> None:
+    async def _renew(self, tasks: Collection[int]) -> None:
         """Hold them anew, over and over, for the host may take minutes."""
         while not await self._released_within(self._lease / 3):
             try:
-                await self._hold(tasks, asked, self._lease)
+                await self._hold(tasks, self._lease)
             except StoreError as exc:
                 log.warning("push project=%s: a claim was not renewed: %s", self._project, exc.logged)
 
@@ -141,17 +142,17 @@ class StoreClaim:
         except TimeoutError:
             return False
 
-    async def _hold(self, tasks: Collection[int], asked: float, seconds: float) -> set[int]:
+    async def _hold(self, tasks: Collection[int], seconds: float) -> set[int]:
         by_digest = {self._digests[task]: task for task in tasks}
-        about = (self._project, self._version, list(by_digest), asked, self._holder, seconds)
+        about = (self._project, self._version, list(by_digest), self._holder, seconds)
         held = await asyncio.to_thread(self._store.hold, *about) if by_digest else set()
         return {by_digest[digest] for digest in held}
 
-    async def _let_go(self, tasks: Collection[int], *, handed: bool = False) -> None:
+    async def _let_go(self, tasks: Collection[int], *, shown_within: float | None = None) -> None:
         digests = [self._digests[task] for task in tasks]
         if digests:
             about = (self._project, self._version, digests, self._holder)
-            await asyncio.to_thread(self._store.let_go, *about, handed=handed)
+            await asyncio.to_thread(self._store.let_go, *about, shown_within=shown_within)
 
     async def _end(self, tasks: set[int]) -> None:
         self._taken = self._taken - tasks

@@ -14,7 +14,7 @@ from typing import Protocol
 from llm_backend.adapters.host import HostError
 from llm_backend.adapters.runs import Question
 from llm_backend.backend.push import PATIENCE, SLICE, Push, PushReport, Sleep, in_vain
-from llm_backend.backend.pushing.claims import LEASE, ON_ITS_WAY, HandingOver, StoreClaim, Storing
+from llm_backend.backend.pushing.claims import LEASE, HandingOver, StoreClaim, Storing, shown_within
 from llm_backend.backend.pushing.following import Answers, Following
 from llm_backend.backend.pushing.targets import Targets
 from llm_backend.core.wire import Prediction, TaskId
@@ -29,8 +29,6 @@ _MOST_WAITING = 100_000
 _LONGEST_GATHERING = 30.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
-# The host stores the predictions of one answer one after the other: so many seconds for each, on a slow one.
-_EACH_ON_ITS_WAY = 0.05
 _LAST_SLICE = 5.0
 
 
@@ -126,7 +124,7 @@ class Pushing:
                 self.settled(question, task)
 
         call_later = self._call_later or asyncio.get_running_loop().call_later
-        call_later(ON_ITS_WAY + _EACH_ON_ITS_WAY * len(answers), look)
+        call_later(shown_within(len(answers)), look)
 
     def follow(self, project: str, version: str, tasks: Mapping[str, TaskId | None]) -> None:
         """A request has gone without these answers: push each when it is in the store, while a run is to bring it.
@@ -227,7 +225,7 @@ class Pushing:
             for task, digest in digests.items()
             if (known := kept.get(digest)) is not None and known.prediction is not None
         ]
-        claim = StoreClaim(self._store, self._storing, project, version, digests, self._clock, self._lease)
+        claim = StoreClaim(self._store, self._storing, project, version, digests, self._lease)
         return await self._push.push(target, version, predictions, claim, max(0.0, deadline - self._clock()))
 
     def _note(self, project: str, report: PushReport) -> None:

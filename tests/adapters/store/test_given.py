@@ -45,6 +45,6 @@ def test_clock_that_is_set_back_keeps_nobody_from_an_answer() -> None:
 def test_clock_that_is_set_back_keeps_nobody_from_what_is_held() -> None:
     clock = Clock(ASKED)
     given = Given(clock)
-    given.hold("1.1", "m-1", ["a"], ASKED, "one", 15.0)
+    given.hold("1.1", "m-1", ["a"], "one", 15.0)
     clock.now -= 3_600
     assert given.give("1.1", "m-1", ["a"], clock.now) == {"a"}

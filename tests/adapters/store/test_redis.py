@@ -195,7 +195,7 @@ def test_every_key_names_the_schema_version(redis_url: str) -> None:
         store.add_run(Run("r", SPEC, "queued"), tasks(2))
         store.settle("r", [done("t0")])
         store.give(KEY, "m-1", ["t0"], NOW)
-        store.hold(KEY, "m-1", ["t1"], NOW, "one", 60.0)
+        store.hold(KEY, "m-1", ["t1"], "one", 60.0)
         assert client.get("llm_backend:schema") == str(len(MIGRATIONS))
         assert [key for key in client.scan_iter() if not key.startswith(PREFIX)] == ["llm_backend:schema"]
 
@@ -313,8 +313,8 @@ LOST_REPLIES: dict[str, Callable[[RedisStore], object]] = {
     "adding": lambda store: list(store.add_run(Run("r", SPEC, "queued"), tasks(700))),
     "settling": lambda store: store.settle("q", [done(f"q{number}") for number in range(3)]),
     "handing over": lambda store: sorted(store.give(KEY, "m-1", ["a", "b"], NOW)),
-    "holding": lambda store: sorted(store.hold(KEY, "m-1", ["a", "b"], NOW, "one", 60.0)),
-    "letting go": lambda store: store.let_go(KEY, "m-1", ["a", "b"], "one", handed=True),
+    "holding": lambda store: sorted(store.hold(KEY, "m-1", ["a", "b"], "one", 60.0)),
+    "letting go": lambda store: store.let_go(KEY, "m-1", ["a", "b"], "one", shown_within=10.0),
     "saving": lambda store: store.pin_prompt(KEY, "Classify"),
     "noting": lambda store: store.note_annotation_prompt(KEY, 1, "Classify"),
 }

@@ -1,6 +1,6 @@
 """What was handed over of late, in Redis, and to a request that began when?
 
-given:<s>:<n>  for a project's version and a period of time: digest -> when, and by whose word
+given:<s>:<n>  for a project's version and a period of time: digest -> when, when it is shown, and by whose word
 """
 
 import secrets
@@ -18,17 +18,20 @@ _LIFE = 3 * GIVEN_SECONDS
 class RedisHandingOver(RedisServer):
     """The `HandingOver` part of the shared home."""
 
-    def give(self, project: str, version: str, digests: Iterable[str], asked: float) -> set[str]:
-        return self._take(project, version, digests, asked, secrets.token_hex(4))
-
-    def hold(
-        self, project: str, version: str, digests: Iterable[str], asked: float, holder: str, seconds: float
+    def give(
+        self, project: str, version: str, digests: Iterable[str], asked: float, *, shown_within: float = 0.0
     ) -> set[str]:
-        return self._take(project, version, digests, asked, holder, max(1, int(seconds * 1000)))
+        return self._take(project, version, digests, secrets.token_hex(4), asked=asked, shown_within=shown_within)
 
-    def let_go(self, project: str, version: str, digests: Iterable[str], holder: str, *, handed: bool = False) -> None:
+    def hold(self, project: str, version: str, digests: Iterable[str], holder: str, seconds: float) -> set[str]:
+        return self._take(project, version, digests, holder, milliseconds=max(1, int(seconds * 1000)))
+
+    def let_go(
+        self, project: str, version: str, digests: Iterable[str], holder: str, *, shown_within: float | None = None
+    ) -> None:
         now, scope = self._clock(), short(project, version)
-        told = (scope, holder, now if handed else "", _periods(now)[0], _LIFE)
+        given = "" if shown_within is None else f"{now} {now + shown_within} "  # by nobody's word
+        told = (scope, holder, given, _periods(now)[0], _LIFE)
         for some in slices(once(digests), AT_ONCE):
             self._script("let_go", *told, *some)
 
@@ -38,11 +41,20 @@ class RedisHandingOver(RedisServer):
         return any(asked <= float(one.split()[0]) <= now + CLOCKS_APART for one in found if one)
 
     def _take(
-        self, project: str, version: str, digests: Iterable[str], asked: float, token: str, milliseconds: int = 0
+        self,
+        project: str,
+        version: str,
+        digests: Iterable[str],
+        token: str,
+        *,
+        asked: float = 0.0,
+        shown_within: float = 0.0,
+        milliseconds: int = 0,
     ) -> set[str]:
+        """Those of the digests that are free: now they were handed over, or are held for so many milliseconds."""
         now = self._clock()
-        scope, (this, before) = short(project, version), _periods(now)
-        told = (now, now + CLOCKS_APART, asked, token, scope, this, before, _LIFE, milliseconds)
+        times = (now, now + CLOCKS_APART, asked, now + shown_within, milliseconds)
+        told = (*times, token, short(project, version), *_periods(now), _LIFE)
         mine: set[str] = set()
         for some in slices(once(digests), AT_ONCE):
             mine.update(some[number - 1] for number in self._script("give", *told, *some))
