@@ -6,6 +6,7 @@ import threading
 from flask import Blueprint, Response, jsonify, request
 
 from llm_backend import __version__
+from llm_backend.core.wire import JSON
 from llm_backend.errors import BackendError, UnknownProject
 from llm_backend.services import Services
 from llm_backend.web.report import page, sentence_page
@@ -21,13 +22,30 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache, private",
 }
+_AT_THE_DOOR = 3  # each holds a thread of the server
+
+
+class Crowded(BackendError):
+    """Others have come before, and what they ask for takes its time."""
+
+    status = 503
 
 
 def agreement_page(services: Services) -> Blueprint:
     """The door to the report on each project: measured when it is asked for, and anew only where something changed."""
     doors = Blueprint("agreement", __name__)
     agreeing, settings = services.backend.agreeing, services.settings
-    alone = threading.Lock()  # one at a time: there is serving to be done
+    door, alone = threading.BoundedSemaphore(_AT_THE_DOOR), threading.Lock()  # there is serving to be done
+
+    def measure(key: str, source: str) -> dict[str, JSON]:
+        """One after the other, and few that wait."""
+        if not door.acquire(blocking=False):
+            raise Crowded("Agreement is being measured for others at this moment; try again in a minute.")
+        try:
+            with alone:
+                return measured(agreeing.remember(key), source, settings.prompt_prefix)
+        finally:
+            door.release()
 
     @doors.get("/projects/<key>/agreement")
     def agreement(key: str) -> Response:
@@ -38,8 +56,7 @@ def agreement_page(services: Services) -> Blueprint:
         name = f"Dataset {ident}" if kind == "dataset" else f"Project {kind}"
         source = f"{name}: what was learned, and answers of the last {settings.keep_results_days:g} days"
         try:
-            with alone:
-                report = measured(agreeing.remember(key), source, settings.prompt_prefix)
+            report = measure(key, source)
         except UnknownProject:
             raise
         except BackendError as exc:

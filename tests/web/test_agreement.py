@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +167,18 @@ def test_the_libraries_that_measure_stay_out_of_the_server(host: Caller) -> None
 
 def test_of_an_unknown_project_there_is_none(host: Caller) -> None:
     assert host.http.get("/projects/9.9/agreement", headers=PAGE).status_code == 404
+
+
+def test_of_many_who_ask_at_once_few_wait_and_nobody_else_does(host: Caller) -> None:
+    worked(host, 1, "bad", "Positive")
+    application = host.http.application
+
+    def ask(path: str) -> int:
+        return application.test_client().get(path).status_code
+
+    with ThreadPoolExecutor(12) as many:
+        asked = [many.submit(ask, DOOR) for _ in range(12)]
+        assert ask("/health") == 200
+        told = Counter(one.result() for one in asked)
+    assert set(told) == {400, 503}  # nothing can be compared yet; and too many
+    assert told[400] >= 3
