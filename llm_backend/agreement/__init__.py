@@ -10,6 +10,7 @@ from llm_backend.errors import BackendError
 try:
     import krippendorff as _krippendorff  # noqa: F401
     import scipy as _scipy  # noqa: F401
+    import shapely as _shapely  # noqa: F401
     import sklearn as _sklearn  # noqa: F401
 except ModuleNotFoundError as exc:
     raise BackendError(

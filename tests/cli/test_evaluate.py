@@ -219,10 +219,11 @@ def test_a_project_that_is_not_there_is_told(folder: Path) -> None:
     assert "Label Studio has nothing at /api/projects/7/." in shown.output
 
 
-def test_without_the_extra_a_sentence_names_it(folder: Path) -> None:
+@pytest.mark.parametrize("missing", ["sklearn", "shapely"])
+def test_without_the_extra_a_sentence_names_it(folder: Path, missing: str) -> None:
     program = (
         "import sys\n"
-        "sys.modules['sklearn'] = None\n"  # as if it were not installed
+        f"sys.modules['{missing}'] = None\n"  # as if it were not installed
         "from llm_backend.cli import main\n"
         "main(['evaluate', 'export.json', '--config', 'config.xml'])"
     )
@@ -237,7 +238,8 @@ def test_without_the_extra_a_sentence_names_it(folder: Path) -> None:
 
 def test_the_other_commands_do_not_load_what_the_extra_brings() -> None:
     look = (
-        "import sys, llm_backend.cli; print(sorted({'numpy', 'scipy', 'sklearn', 'krippendorff'} & set(sys.modules)))"
+        "import sys, llm_backend.cli\n"
+        "print(sorted({'numpy', 'scipy', 'sklearn', 'krippendorff', 'shapely'} & set(sys.modules)))"
     )
     place = str(Path(__file__).parents[2])
     shown = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, env={"PYTHONPATH": place})
