@@ -6,7 +6,7 @@ from pathlib import Path
 
 from llm_backend.core.wire import JSON
 from tests.support.browser import Editor, values
-from tests.support.lab import MODEL, Lab, fills
+from tests.support.lab import MODEL, PAIR, Lab, fills
 from tests.support.stub_model import Reply, answers, server_error, user_text
 
 CONFIG = """
@@ -16,13 +16,6 @@ CONFIG = """
   <Choices name="tone" toName="text"><Choice value="Happy"/><Choice value="Unhappy"/></Choices>
   <TextArea name="reason" toName="text" editable="true"/>
   <Rating name="stars" toName="text"/>
-</View>"""
-PAIR = """
-<View>
-  <Text name="prompt" value="$prompt"/>
-  <Pairwise name="comparison" toName="answer1,answer2" selectionStyle="outline: 3px solid rgb(178, 58, 111);"/>
-  <Text name="answer1" value="$answer1"/>
-  <Text name="answer2" value="$answer2"/>
 </View>"""
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from llm_backend.core.wire import JSON
 from tests.support.browser import Editor
-from tests.support.lab import Lab
+from tests.support.exports import said
+from tests.support.lab import PAIR, Lab
 from tests.support.serve import until
+from tests.support.serving import typed
 from tests.support.stub_model import answers
 
 CONFIG = """
@@ -16,29 +18,8 @@ CONFIG = """
   <TextArea name="prompt" toName="text" rows="2" maxSubmissions="1"/>
   <Choices name="tone" toName="text"><Choice value="Happy"/><Choice value="Unhappy"/></Choices>
 </View>"""
-PAIR = """
-<View>
-  <Text name="prompt" value="$prompt"/>
-  <Pairwise name="comparison" toName="answer1,answer2" selectionStyle="outline: 3px solid rgb(178, 58, 111);"/>
-  <Text name="answer1" value="$answer1"/>
-  <Text name="answer2" value="$answer2"/>
-</View>"""
-PROMPT = {
-    "from_name": "prompt",
-    "to_name": "text",
-    "type": "textarea",
-    "id": "p",
-    "origin": "manual",
-    "value": {"text": ["How is the customer?"]},
-}
-HAPPY = {
-    "from_name": "tone",
-    "to_name": "text",
-    "type": "choices",
-    "id": "t",
-    "origin": "manual",
-    "value": {"choices": ["Happy"]},
-}
+PROMPT = typed("How is the customer?")
+HAPPY = said("Happy", origin="manual")
 TEXTS = [{"text": f"The parcel came {when}."} for when in ("late", "early", "today", "broken")]
 FEW = json.dumps({"few_shot": 2})
 

@@ -14,6 +14,13 @@ from llm_backend.demo.processes import HOST, Child, free_port
 from tests.support.stub_model import Reply, Responder, StubModel, answers, says
 
 MODEL = "stub-model"
+PAIR = """
+<View>
+  <Text name="prompt" value="$prompt"/>
+  <Pairwise name="comparison" toName="answer1,answer2" selectionStyle="outline: 3px solid rgb(178, 58, 111);"/>
+  <Text name="answer1" value="$answer1"/>
+  <Text name="answer2" value="$answer2"/>
+</View>"""
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".demo" / "label-studio"
 """Where Label Studio is installed, for the demo and for these tests alike."""
