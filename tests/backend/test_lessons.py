@@ -12,6 +12,7 @@ import pytest
 from llm_backend.adapters.store import Learned, Store
 from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.backend import Pools, Projects
+from llm_backend.backend.lessons import Superseded
 from llm_backend.backend.projects import Bound
 from llm_backend.core.examples import Asked, Correction
 from llm_backend.errors import StoreError
@@ -132,6 +133,21 @@ def test_batches_go_by_exactly_what_was_published_however_large(at: At) -> None:
         assert str(MANY) not in await at.published("special")
         at.store.publish(PROJECT)
         assert (await at.published("special"))[-1] == str(MANY)
+
+    asyncio.run(ask())
+
+
+def test_what_was_published_since_never_goes_along_with_a_run_of_before(at: At) -> None:
+    async def ask() -> None:
+        at.learn(correction(1))
+        at.store.publish(PROJECT)
+        bound = at.bound
+        spec = bound.spec(CONFIG, bound.prompt())
+        assert await at.pools.published(spec, bound.plan, "m") is not None
+        at.learn(correction(2))
+        at.store.publish(PROJECT)
+        with pytest.raises(Superseded):
+            await at.pools.published(spec, bound.plan, "m")
 
     asyncio.run(ask())
 

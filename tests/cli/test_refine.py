@@ -158,26 +158,58 @@ def test_the_model_is_shown_mistakes_of_the_training_part_alone() -> None:
     assert OLD in asked
 
 
-def test_a_near_duplicate_of_a_held_out_task_is_not_shown() -> None:
-    held = next(number for number in range(1, 50) if held_out({"text": text_of(number)}, 0.3))
-    twin = next(
-        text
-        for sign in ("!", "!!", "...", " !", "?!")
-        if not held_out({"text": (text := text_of(held).replace("note-", "Note-") + sign)}, 0.3)
-    )
-    data = export(100)
+def with_twin(data: Path) -> tuple[str, str]:
+    """Add to the export a near-duplicate of a held-out task that is none itself, and that the model gets wrong.
+
+    Returns:
+        The text that is held out, and its twin's.
+    """
     tasks = json.loads(data.read_text())
+    held = next(one["data"]["text"] for one in tasks if held_out(one["data"], 0.3))
+    twins = (held.replace("note-", "Note-") + sign for sign in ("!", "!!", "...", " !", "?!"))
+    twin = next(text for text in twins if not held_out({"text": text}, 0.3))
     wrong = {"good": "bad", "bad": "good"}[truth(twin)]
     tasks.append({"id": 999, "data": {"text": twin}, "annotations": [annotation(999, wrong)], "predictions": []})
     data.write_text(json.dumps(tasks))
+    return held, twin
+
+
+def knows(twin: str, model: Model) -> Callable[[Call], Reply]:
+    """The model, which gives its own truth of the twin."""
 
     def labels(call: Call) -> Reply:
-        words = said(call)
-        return model(call) if "You improve" in words or "Note-" not in words else {"tone": truth(twin)}
+        is_twin = twin in call.messages[-1].text and "You improve" not in said(call)
+        return {"tone": truth(twin)} if is_twin else model(call)
 
+    return labels
+
+
+def test_a_near_duplicate_of_a_held_out_task_is_not_shown() -> None:
+    data = export(30)  # so few that all on which people and the model differ are shown
+    _, twin = with_twin(data)
     model = Model(NEW)
-    refined(labels, data)
-    assert "Note-" not in model.asked_for_prompts[0]
+    refined(knows(twin, model), data)
+    (asked,) = model.asked_for_prompts
+    assert len(re.findall(r"note-\d+ [\w ]+", asked)) > 3
+    assert twin not in asked
+
+
+def test_a_near_duplicate_of_a_task_is_no_example_for_it() -> None:
+    data = export(60)
+    held, twin = with_twin(data)
+    asked: dict[str, list[str]] = {}
+    model = Model(NEW)
+
+    def labels(call: Call) -> Reply:
+        asked.setdefault(call.messages[-1].text, [message.text for message in call.messages[:-1]])
+        return knows(twin, model)(call)
+
+    refined(labels, data, settings=replace(Settings(api_key="test-key"), few_shot=3))
+    shown = {question: "\n".join(examples) for question, examples in asked.items()}
+    of_held = [examples for question, examples in shown.items() if held in question]
+    assert len(of_held) == 2  # by the current prompt, and by the proposal
+    assert all("note-" in examples and "Note-" not in examples for examples in of_held)
+    assert any(twin in examples for examples in shown.values())  # it is one for others
 
 
 def test_placeholders_must_survive(capsys: pytest.CaptureFixture[str]) -> None:
