@@ -1,14 +1,16 @@
 """How fast are runs, how fair, and what do they leave to others? In both forms: one process and its SQLite file, and
 a Redis with two workers beside the server."""
 
+import itertools
 import json
 import math
 import random
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -83,36 +85,58 @@ def fairness(form: Form, share: float) -> list[Row]:
 
 
 def company(form: Form, share: float) -> list[Row]:
-    """An annotator and /health while a large batch runs and 64 others wait."""
-    latency, waiting, tasks = 0.5, 64, part(2000, share)
-    each = part(60, share)
-    with form.running(latency, BATCH_DEADLINE="95") as (stub, served), ThreadPoolExecutor(waiting + 1) as threads:
+    """Annotators and /health while a large batch runs and 64 others wait: as one is done, the next takes its place."""
+    latency, waiting, tasks, annotators = 0.5, 64, part(2000, share), 4
+    each, pairs = part(60, share), part(50, share)
+    firsts, ended = itertools.count(1, tasks), threading.Event()
+    with form.running(latency, BATCH_DEADLINE="95") as (stub, served), ThreadPoolExecutor(waiting + 9) as threads:
         asked = question(stub)
-        direct, through = Caller(stub), Caller(served)
-        batches = [threads.submit(_predicted, served, 1, tasks)]
-        batches += [threads.submit(_predicted, served, 100_000 * number, each) for number in range(1, waiting + 1)]
-        while len(through.get("/jobs")["jobs"]) <= len(batches):  # the first batch was there before
-            time.sleep(0.2)
-        pairs, number, chance = [], 90_000_000, random.Random(7)
-        with probing(served, "/health", 0.02) as probes:
-            while not pairs or not any(batch.done() for batch in batches):
-                number += 1
+
+        def batches(size: int) -> None:
+            caller = Caller(served)
+            while not ended.is_set():
+                caller.post("/predict", bodies.batch(next(firsts), size))  # answered as far as it came in its time
+            caller.close()
+
+        def annotator(number: int) -> list[tuple[float, float]]:
+            direct, through, chance = Caller(stub), Caller(served), random.Random(number)
+            taken = []
+            for call in range(pairs):
                 time.sleep(chance.uniform(0, latency))  # in no step with the batches' own rhythm
-                alone, whole = direct.timed(ASK, asked), through.timed("/predict", bodies.shift_enter(number), FILLED)
-                pairs.append((alone, whole))
+                typed = bodies.shift_enter(91_000_000 + number * pairs + call)
+                taken.append((direct.timed(ASK, asked), through.timed("/predict", typed, FILLED)))
+            direct.close()
+            through.close()
+            return taken
+
+        load = [threads.submit(batches, size) for size in (tasks, *[each] * waiting)]
+        seeing = Caller(served)
+        while len(_under_way(seeing)) < len(load):
+            time.sleep(0.2)
+        with probing(served, "/health", 0.02) as probes:
+            taken = [pair for own in threads.map(annotator, range(annotators)) for pair in own]
             slow = probes() or [math.inf]
-        for batch in batches:
+        ended.set()
+        while not all(batch.done() for batch in load):
+            for run in _under_way(seeing):
+                with suppress(WrongAnswer):  # it has ended meanwhile
+                    seeing.post(f"/jobs/{run}/cancel", b"{}")
+        seeing.close()
+        for batch in load:
             batch.result()
-        direct.close()
-        through.close()
-    base = statistics.median(alone for alone, _ in pairs)
-    overheads = [whole - base for _, whole in pairs]
+    base = statistics.median(alone for alone, _ in taken)
+    overheads = [whole - base for _, whole in taken]
     what = f"while a batch of {tasks} runs and {waiting} wait"
     return [
-        Row(f"{form.words}Shift+Enter {what}: overhead p50", ms(statistics.median(overheads)), "ms"),
+        Row(f"{form.words}Shift+Enter {what}: overhead p50 of {len(taken)}", ms(statistics.median(overheads)), "ms"),
         Row(f"{form.words}Shift+Enter {what}: overhead p95", ms(percentile(overheads, 95)), "ms", 20),
-        Row(f"{form.words}/health {what}: p99", ms(percentile(slow, 99)), "ms", form.health, 0),
+        Row(f"{form.words}/health {what}: p99 of {len(slow)}", ms(percentile(slow, 99)), "ms", form.health, 0),
     ]
+
+
+def _under_way(caller: Caller) -> list[str]:
+    """The runs that go on now."""
+    return [run["id"] for run in caller.get("/jobs?state=running")["jobs"]]
 
 
 def growth(form: Form, share: float) -> list[Row]:
