@@ -436,6 +436,24 @@ def test_a_webhook_tells_the_tasks_of_its_annotations() -> None:
     assert bare.task_of(bare.annotations[0]) is None
 
 
+@pytest.mark.parametrize(
+    ("told", "again"),
+    [(4, 4), ("4", 4), ({"id": 4, "email": "a@b"}, 4), ("a@b", {"email": "a@b"}), ({"email": "a@b"}, {"email": "a@b"})],
+    ids=repr,
+)
+def test_who_made_an_annotation_is_told_as_label_studio_imports_it(told: object, again: object) -> None:
+    made = Annotation.from_json({"result": [], "completed_by": told})
+    raw = made.to_json()
+    assert raw["completed_by"] == again
+    assert Annotation.from_json(raw) == made
+
+
+@pytest.mark.parametrize("unknown", [None, "", [], {}], ids=repr)
+def test_of_an_annotation_by_nobody_known_nobody_is_told(unknown: object) -> None:
+    raw = Annotation.from_json({"result": [], "completed_by": unknown}).to_json()
+    assert raw["completed_by"] is None
+
+
 @pytest.mark.parametrize("odd", [None, "soon", 5, [], "0001-01-01T00:00:00", True], ids=repr)
 def test_an_annotation_with_odd_times_and_people_is_read(odd: object) -> None:
     raw = {"id": odd, "created_at": odd, "updated_at": odd, "completed_by": odd, "parent_prediction": odd}

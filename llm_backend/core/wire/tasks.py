@@ -57,7 +57,7 @@ class Annotation:
             "result": [region.to_json() for region in self.result],
             "was_cancelled": self.was_cancelled,
             "task": self.task,
-            "completed_by": self.by,
+            "completed_by": _told(self.by),
             "created_at": iso(self.created),
             "updated_at": iso(self.updated),
             "ground_truth": self.ground_truth,
@@ -147,6 +147,13 @@ def person(raw: JSON) -> str:
     if isinstance(raw, Mapping):
         raw = raw.get("id") or raw.get("email")
     return str(raw) if isinstance(raw, int | str) and not isinstance(raw, bool) else ""
+
+
+def _told(by: str) -> JSON:
+    """Who made an annotation, as the host takes it in: an id, or an object with a mail address; a text it refuses."""
+    if by.isascii() and by.isdecimal():
+        return int(by)
+    return {"email": by} if by else None
 
 
 def _shown(raw: Mapping[str, JSON]) -> tuple[Region, ...] | None:
