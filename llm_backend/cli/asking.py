@@ -79,6 +79,11 @@ class Job(Given, Protocol):
         """
         ...
 
+    @property
+    def writes_reasons(self) -> bool:
+        """Whether the output holds why rows have no answer."""
+        ...
+
     def write(self, labelled: Iterator[Labelled], dataset: "Dataset", found: Survey) -> None:
         """Write the output from all rows, answered or not.
 
@@ -147,17 +152,17 @@ class Summary:
         self.reasons[reason] += 1
         self.first.setdefault(reason, line)
 
-    def told(self, elsewhere: str = "; the output has them all") -> Iterator[str]:
+    def told(self, *, written: bool = True) -> Iterator[str]:
         """The reasons, line by line, the commonest first.
 
         Args:
-            elsewhere: Where those are that are too many to be told.
+            written: Whether the output has them all, also those that are too many to be told.
         """
         for reason, count in self.reasons.most_common(_REASONS_TOLD):
             first = f"{'' if count == 1 else 'first '}{self.place} {self.first[reason]}"
             yield f"  {counted(count, 'row')} ({first}): {plain(reason)}"
         if (more := len(self.reasons) - _REASONS_TOLD) > 0:
-            yield f"  ... and {counted(more, 'further reason')}{elsewhere}."
+            yield f"  ... and {counted(more, 'further reason')}{'; the output has them all' if written else ''}."
 
     @property
     def how_to_go_on(self) -> str:
@@ -347,7 +352,7 @@ def _summed_up(job: Job, found: Survey, version: str, progress: "Progress", summ
     yield f"{counted(found.rows + found.skipped, 'row')} of {job.data}: {summary.answered:,} answered{partly}, " + (
         f"{summary.failed:,} failed{skipped}."
     )
-    yield from summary.told()
+    yield from summary.told(written=job.writes_reasons)
     yield from closing(job, version, progress, summary)
 
 

@@ -45,7 +45,6 @@ class Job:
         return (self.data,)
 
     def survey(self) -> Survey:
-        require_tasks_file(self.output)
         return survey(self.data, _conversing)
 
     def rows(self) -> Iterator[Row]:
@@ -53,6 +52,10 @@ class Job:
 
     def dataset(self, datasets: "Datasets", found: Survey) -> "Dataset":
         return datasets.converse(self.system)
+
+    @property
+    def writes_reasons(self) -> bool:
+        return False  # the output holds tasks alone, and none is made of a failed row
 
     def write(self, labelled: Iterator[Labelled], dataset: "Dataset", found: Survey) -> None:
         write_tasks(self.output, (task for one in labelled if (task := _task(one)) is not None))
@@ -102,6 +105,7 @@ def gather(
       llm-backend gather prompts.jsonl --output tasks.json --import-to http://localhost:8080 --title "Moderation"
     """
     target = target_of(settings, project, title, config, _moderation())
+    require_tasks_file(output)
     refuse_overwriting(output, overwrite)
     raise SystemExit(ask_dataset(settings, Job(data, output, system.strip(), retry, target)))
 

@@ -11,7 +11,7 @@ from llm_backend.cli.comparisons import PURPOSES, Form, Purpose
 from llm_backend.cli.generating import Job, generate_tasks, tell_plan
 from llm_backend.cli.options import takes_settings
 from llm_backend.cli.prompts import Prompts, of_project
-from llm_backend.cli.target import Target, takes_target, target_of
+from llm_backend.cli.target import Target, require_tasks_file, takes_target, target_of
 from llm_backend.core.generate import MOST, PAIRINGS, Pairing, Wanted
 from llm_backend.settings import Settings
 
@@ -98,6 +98,7 @@ def generate(
     if (data is None) == (source is None):
         raise click.UsageError("give either PROMPTS or --from-project.")
     target = _target(settings, form, source, project, title, config)
+    require_tasks_file(output)
     if not dry_run:
         refuse_overwriting(output, overwrite)
     with ExitStack() as stack:

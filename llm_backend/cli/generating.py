@@ -12,7 +12,7 @@ from llm_backend.cli.comparisons import Form, Outcome, comparisons
 from llm_backend.cli.label_progress import Obstacle, Shown
 from llm_backend.cli.projects import Project
 from llm_backend.cli.prompts import Prompts
-from llm_backend.cli.target import Target, imported, require_tasks_file
+from llm_backend.cli.target import Target, imported
 from llm_backend.cli.wording import counted, plain
 from llm_backend.core.chat import LLM, Usage
 from llm_backend.core.generate import Wanted
@@ -55,7 +55,6 @@ class Job:
         return (self.data,)
 
     def survey(self) -> Survey:
-        require_tasks_file(self.output)
         return self.prompts.survey()
 
 
@@ -166,15 +165,15 @@ def _refuse_unshown(settings: Settings, job: Job, found: Survey) -> None:
 
 
 def _summed_up(job: Job, found: Survey, panel: "Panel", outcome: Outcome) -> Iterator[str]:
-    prompts, nowhere = outcome.prompts, ""
+    prompts = outcome.prompts
     skipped = f", {found.skipped:,} skipped" if found.skipped else ""
     rows = f"{counted(found.rows + found.skipped, 'row')} of {job.prompts.named}"
     yield f"{rows}: {prompts.answered:,} with answers to compare, {prompts.failed:,} without{skipped}."
-    yield from prompts.told(nowhere)
+    yield from prompts.told(written=False)
     for sampler, summary in outcome.samplers.items():
         spent = _spent(panel.progress[sampler].usage)
         yield f"{sampler.name}: {summary.answered:,} answered, {summary.failed:,} failed; {spent}."
-        yield from summary.told(nowhere)
+        yield from summary.told(written=False)
         if not summary.failed and (why := panel.halted.get(sampler)):
             yield f"  Not asked again: {plain(why)}"
     if outcome.fewer:

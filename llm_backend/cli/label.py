@@ -54,6 +54,10 @@ class Job:
             )
         return dataset
 
+    @property
+    def writes_reasons(self) -> bool:
+        return True
+
     def write(self, labelled: Iterator[Labelled], dataset: "Dataset", found: Survey) -> None:
         write(self.output, labelled, Form(dataset.plan.config, dataset.plan.controls, found.columns, found.ids))
 

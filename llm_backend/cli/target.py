@@ -18,7 +18,6 @@ from llm_backend.cli.asking import Unusable, state_of
 from llm_backend.cli.label import text_of
 from llm_backend.cli.wording import counted
 from llm_backend.core.wire import JSON
-from llm_backend.errors import RequestError
 from llm_backend.interchange.tasks import rows
 from llm_backend.settings import Settings
 
@@ -91,10 +90,10 @@ def target_of(
 def require_tasks_file(output: Path) -> None:
     """
     Raises:
-        RequestError: The file's name is none of a file of tasks.
+        Unusable: The file's name is none of a file of tasks.
     """
     if output.suffix.lower() not in _ENDINGS:
-        raise RequestError(f"{output}: the name of the output ends in {' or '.join(_ENDINGS)}.")
+        raise Unusable(f"{output}: the name of the output ends in {' or '.join(_ENDINGS)}.")
 
 
 def imported(target: Target, output: Path) -> str:

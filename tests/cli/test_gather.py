@@ -149,6 +149,17 @@ def test_a_refusal_is_a_failed_row_and_no_task(capsys: pytest.CaptureFixture[str
     assert chats()[1] == [turn("user", "bombs"), turn("assistant", "I had better not.")]
 
 
+def test_of_many_reasons_it_does_not_say_that_the_output_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    def declining(call: Call) -> Reply:
+        return ProviderRefused(f"m: declined {call.messages[-1].text}.")
+
+    assert gathered(ScriptedLLM(declining), prompts(*({"prompt": f"bomb {number}"} for number in range(12)))) == 1
+    said = capsys.readouterr().out
+    assert said.count(": m: declined bomb ") == 10
+    assert "  ... and 2 further reasons.\n" in said
+    assert json.loads(Path("tasks.json").read_text("utf-8")) == []
+
+
 def test_what_the_model_says_in_its_own_words_is_an_answer_whatever_it_says() -> None:
     assert gathered(ScriptedLLM("I can't help with that."), prompts({"prompt": "bombs"})) == 0
     assert chats()[0][-1] == turn("assistant", "I can't help with that.")
@@ -171,6 +182,7 @@ def test_a_filter_of_a_real_provider_is_a_failed_row(capsys: pytest.CaptureFixtu
     [
         ((), "Missing argument 'PROMPTS'"),
         (("prompts.jsonl", "--output", "tasks.csv"), "the name of the output ends in .json or .jsonl."),
+        (("prompts.jsonl", "--output", "tasks.txt"), "the name of the output ends in .json or .jsonl."),
         (("prompts.jsonl", "--output", "prompts.jsonl", "--overwrite"), "give the output another name."),
         (("prompts.jsonl", "--output", "old.json"), "give another name, or --overwrite."),
         (("prompts.jsonl", "--output", "t.json", "--import-to", "http://127.0.0.1:1"), "say where to import"),

@@ -513,6 +513,7 @@ def test_how_much_is_made_at_most(form: Form, most: int) -> None:
         (("--from-project", "1", "--project", "1"), "give another --project"),
         (("--from-project", "1"), "Say where Label Studio is"),
         (("prompts.jsonl", "--output", "tasks.csv"), "the name of the output ends in .json or .jsonl."),
+        (("prompts.jsonl", "--output", "tasks.txt"), "the name of the output ends in .json or .jsonl."),
         (("prompts.jsonl", "--output", "prompts.jsonl", "--overwrite"), "give the output another name."),
         (("prompts.jsonl", "--output", "old.json"), "give another name, or --overwrite."),
         (("prompts.jsonl", "--import-to", "http://127.0.0.1:1"), "say where to import"),
