@@ -28,11 +28,11 @@ class Workers:
         self._processes = [self._start() for _ in range(count)]
 
     def kill_one(self) -> float:
-        """`kill -9` for a worker, and a new one in its place; returns the moment."""
+        """`kill -9` for a worker, and a new one in its place; returns the moment when it is gone."""
         process = self._processes.pop(0)
         process.kill()
-        killed = time.monotonic()
         process.wait(10)
+        killed = time.monotonic()
         self._processes.append(self._start())
         return killed
 

@@ -95,12 +95,15 @@ class Misbehaving:
         answer = says(json.dumps(right(number)))
         return Reply(answer.status, answer.body, answer.headers, delay=self.latency)
 
-    def paid_again(self, kills: Collection[float] = (), settling: float = 1.0) -> dict[int, list[Payment]]:
+    def paid_again(
+        self, kills: Collection[float] = (), settling: float = 1.0, reading: float = 0.1
+    ) -> dict[int, list[Payment]]:
         """Tickets that were paid for more than once, though no payment of theirs was under way at a kill.
 
         Args:
             kills: Moments at which the process was killed that asked.
             settling: Seconds for which an answer may be on its way into the store, on a busy machine, too.
+            reading: Seconds for which a request that was sent may wait in its connection for us to read it.
         """
         by_ticket: dict[int, list[Payment]] = {}
         for payment in self.paid:
@@ -108,12 +111,12 @@ class Misbehaving:
         return {
             number: payments
             for number, payments in by_ticket.items()
-            if sum(not self._cut_off(payment, kills, settling) for payment in payments) > 1
+            if sum(not self._cut_off(payment, kills, settling, reading) for payment in payments) > 1
         }
 
     @staticmethod
-    def _cut_off(payment: Payment, kills: Collection[float], settling: float) -> bool:
-        return any(payment.began <= kill <= payment.ended + settling for kill in kills)
+    def _cut_off(payment: Payment, kills: Collection[float], settling: float, reading: float) -> bool:
+        return any(payment.began - reading <= kill <= payment.ended + settling for kill in kills)
 
     def _fault(self, number: int) -> Reply | None:
         thrown = random.Random(f"{self.seed} {number} {self.tries[number]}").random()

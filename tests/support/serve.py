@@ -74,12 +74,11 @@ class Server:
         until(self._is_up, 30, lambda: self.log.read_text(errors="replace")[-3000:])
 
     def kill_worker(self) -> float:
-        """`kill -9` for the process that serves, which gunicorn replaces; returns the moment."""
+        """`kill -9` for the process that serves, which gunicorn replaces; returns the moment when it is gone."""
         _, worker = self.pids
         os.kill(worker, signal.SIGKILL)
-        killed = time.monotonic()
         until(lambda: not _runs(worker), 10)
-        return killed
+        return time.monotonic()
 
     def kill_parent(self) -> int:
         """`kill -9` for the process that was started, and for it alone; returns the one that serves."""
@@ -90,13 +89,12 @@ class Server:
         return worker
 
     def kill(self) -> float:
-        """`kill -9` for all of it, as when a container or a machine dies; returns the moment."""
+        """`kill -9` for all of it, as when a container or a machine dies; returns the moment when it is gone."""
         for pid in self.pids:
             os.kill(pid, signal.SIGKILL)
-        killed = time.monotonic()
         assert self._process is not None
         self._process.wait(10)
-        return killed
+        return time.monotonic()
 
     def __enter__(self) -> "Server":
         self.start()
