@@ -5,6 +5,7 @@ import json
 import time
 import zlib
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import redis
@@ -127,6 +128,43 @@ def test_signs_of_life_keep_long_calls_from_being_asked_twice(redis_url: str) ->
         assert sorted(world.asked) == sorted(names("t", 8))
 
     played(Shared(redis_url, workers=2), play)
+
+
+def test_a_small_run_does_not_wait_behind_what_a_worker_holds_of_a_large_one(redis_url: str) -> None:
+    home, asked_at_once, held = Shared(redis_url), 32, 48
+
+    async def play(world: World) -> None:
+        turns = asyncio.Semaphore(0)
+
+        async def in_turn(task: RunTask) -> Settled:
+            await turns.acquire()
+            return await world.fine(task)
+
+        world.answer = in_turn
+        large, small = names("large", 300), names("small", 4)
+        run_id = world.add(*large)
+        await world.engine.start(run_id)
+        for digest in large[:held]:
+            await home.arrived(run_id, digest)
+        await until(lambda: len(world.asked) == asked_at_once)
+        run_id = world.add(*small, project="2.1")
+        await world.engine.start(run_id)
+        for digest in small:
+            await home.arrived(run_id, digest)
+        for asked in range(asked_at_once + 1, held):  # fewer than are held of the large one
+            turns.release()
+            await until(partial(_reached, world, asked))
+        assert set(small) <= set(world.asked)
+        for _ in (*large, *small):
+            turns.release()
+        await world.settled(*small, project="2.1")
+        await world.settled(*large)
+
+    played(home, play, asked_at_once)
+
+
+def _reached(world: World, asked: int) -> bool:
+    return len(world.asked) >= asked
 
 
 def test_a_run_whose_jobs_were_lost_is_started_again(redis_url: str) -> None:

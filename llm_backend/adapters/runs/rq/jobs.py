@@ -29,6 +29,8 @@ from llm_backend.errors import StoreError
 BATCH = "llm-backend-batch"
 OPENED = "llm-backend-opened"
 """The queue of tasks that somebody opened."""
+FIRST = "llm-backend-first"
+"""The queue of the first tasks of each run, which do not wait behind what workers hold of other runs."""
 
 _ASKING = "llm_backend:asking"
 _NEXT_CHUNK = "llm_backend:next-chunk"
@@ -126,20 +128,18 @@ class Jobs:
     def __init__(self, redis: Redis, pace: Pace) -> None:
         self.redis = redis
         self.pace = pace
-        self.queues = tuple(Queue(name, connection=redis, serializer=JSONSerializer) for name in (OPENED, BATCH))
+        self.queues = tuple(Queue(name, connection=redis, serializer=JSONSerializer) for name in (OPENED, FIRST, BATCH))
         self._by_name = {queue.name: queue for queue in self.queues}
 
     def add(self, pieces: Sequence[Piece], *, first: Collection[Piece] = (), pipe: Pipeline | None = None) -> None:
-        """Queue pieces in their order; those among `first` before all that is queued already."""
-        ahead = [piece for piece in reversed(pieces) if piece in first]
-        behind = [piece for piece in pieces if piece not in first]
+        """Queue pieces in their order, those among `first` as the first of their run."""
         with self.redis.pipeline() as own:
-            for piece in (*ahead, *behind):
-                queue = self._by_name[OPENED if piece.opened else BATCH]
-                queue.enqueue_many([self._job(piece, piece in first)], pipeline=own if pipe is None else pipe)
+            for piece in pieces:
+                queue = self._by_name[OPENED if piece.opened else FIRST if piece in first else BATCH]
+                queue.enqueue_many([self._job(piece)], pipeline=own if pipe is None else pipe)
             own.execute()
 
-    def _job(self, piece: Piece, at_front: bool) -> Any:
+    def _job(self, piece: Piece, at_front: bool = False) -> Any:
         return Queue.prepare_data(
             f"{ask_for.__module__}.{ask_for.__name__}",
             kwargs={**asdict(piece), "digests": list(piece.digests)},
@@ -176,10 +176,11 @@ class Jobs:
         Returns:
             What is left to us.
         """
-        if self.redis.llen(self._by_name[BATCH].key):
+        queue = self._by_name[BATCH]
+        if self.redis.llen(queue.key):
             return piece
         rest = replace(piece, first=piece.first + size, size=piece.size - size, total=0)
-        self.add([rest], first=[rest])
+        queue.enqueue_many([self._job(rest, at_front=True)])
         return replace(piece, size=size)
 
     def begin(self, job: Job, worker: str) -> Execution:

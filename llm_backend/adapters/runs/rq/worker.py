@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import time
@@ -19,7 +20,7 @@ from rq.job import Job
 from llm_backend.adapters.runs import Work
 from llm_backend.adapters.runs.rq import feeding
 from llm_backend.adapters.runs.rq.gate import Gate
-from llm_backend.adapters.runs.rq.jobs import BATCH, OPENED, Jobs, Pace, Piece, claim_of, connect
+from llm_backend.adapters.runs.rq.jobs import BATCH, FIRST, OPENED, Jobs, Pace, Piece, claim_of, connect
 from llm_backend.adapters.runs.rq.news import STOPPED, Listener, tell_settled, tell_stopped
 from llm_backend.adapters.runs.rq.presence import Headcount, Presence
 from llm_backend.adapters.runs.rq.settling import Batch, Settling
@@ -35,7 +36,7 @@ _TAKE_SECONDS = 1
 _RETRY_FIRST, _RETRY_LAST = 0.1, 2.0
 _BEATS_BEFORE_SWEEPING = 2
 """After Redis was away, everybody gives a sign of life before anybody looks for the dead."""
-_THREADS = 10
+_THREADS = 11
 _OUR_FAULT = "The task could not be asked, on a fault of this software: its log says more."
 
 
@@ -67,7 +68,8 @@ class RqWorker:
         """
         Args:
             window: How many tasks this worker may ask at once now: its part of the places for calls. Half as many
-                are held beside them, so that the next are at hand when places come free.
+                are held beside them, so that the next are at hand when places come free; as many as that again of
+                runs that have just begun, so that a small one does not wait behind them.
             headcount: Is kept up to date while the worker runs.
         """
         self._store = store
@@ -105,7 +107,7 @@ class RqWorker:
             return
         listener = Listener(self._jobs.redis, {STOPPED: lambda run: self._on_loop(self._stop, run)})
         beating = asyncio.create_task(self._beat_always())
-        taking = [asyncio.create_task(self._take_always(queue)) for queue in (OPENED, BATCH)]
+        taking = [asyncio.create_task(self._take_always(queue)) for queue in (OPENED, FIRST, BATCH)]
         try:
             await self._draining.wait()
             await self._end(taking)
@@ -135,23 +137,23 @@ class RqWorker:
     async def _take_always(self, queue: str) -> None:
         await self._present.wait()  # before that, it is not known with how many workers places are shared
         while not self._draining.is_set():
-            if queue == BATCH and self._held() >= self._most_held:
+            if self._held() >= self._most_held(queue):
                 self._room.clear()
                 await self._room.wait()
                 continue
             taken = await self._try(self._jobs.take, queue, _TAKE_SECONDS)
             if taken is not None:
                 job, piece = taken
-                free = self._most_held - self._held()
-                if not piece.opened and piece.size > free:
-                    piece = await self._try(self._jobs.leave_to_others, piece, max(1, free)) or piece
+                free = self._most_held(queue) - self._held()
+                if queue == BATCH and piece.size > free:
+                    piece = await self._try(self._jobs.leave_to_others, piece, max(1, int(free))) or piece
                 opened = _Open(job, piece, held=piece.size)
                 self._runs[piece.run_id] += 1
                 self._open[opened] = asyncio.create_task(self._work_on(opened))
 
-    @property
-    def _most_held(self) -> int:
-        return self._window() * 3 // 2
+    def _most_held(self, queue: str) -> float:
+        """How many tasks may be held, those being asked included, for another piece of a queue to be taken."""
+        return {OPENED: math.inf, FIRST: self._window() * 2, BATCH: self._window() * 3 // 2}[queue]
 
     def _held(self) -> int:
         return sum(opened.held for opened in self._open)
@@ -222,7 +224,7 @@ class RqWorker:
 
     async def _ask(self, opened: _Open, run: Run, task: RunTask) -> None:
         try:
-            await self._gate.enter(opened.piece.opened)
+            await self._gate.enter(urgent=opened.job.origin in (OPENED, FIRST))
             try:
                 settled = await self._answer(run, task)
             finally:
