@@ -1,21 +1,23 @@
-"""How many tasks are asked at once in a worker? As many as its window holds now; opened ones pass the others."""
+"""Which tasks are asked at once in a worker? As many as its window holds now, by rank."""
 
 import asyncio
-from collections import deque
+import heapq
+import itertools
 from collections.abc import Callable
 
 
 class Gate:
-    """Lets so many in. Of those who wait, whoever is urgent goes first."""
+    """Lets so many in. Of those who wait, the lowest rank goes first, and of one rank whoever came first."""
 
     def __init__(self, most: Callable[[], int]) -> None:
         self._most = most
         self._inside = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._arrivals = itertools.count()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
 
-    async def enter(self, urgent: bool = False) -> None:
+    async def enter(self, rank: int = 0) -> None:
         ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._waiting.appendleft if urgent else self._waiting.append)(ticket)
+        heapq.heappush(self._waiting, (rank, next(self._arrivals), ticket))
         self.admit()
         try:
             await ticket
@@ -30,7 +32,7 @@ class Gate:
 
     def admit(self) -> None:
         while self._waiting and self._inside < self._most():
-            ticket = self._waiting.popleft()
+            _, _, ticket = heapq.heappop(self._waiting)
             if not ticket.done():
                 self._inside += 1
                 ticket.set_result(None)

@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 _TAKE_SECONDS = 1
 _RETRY_FIRST, _RETRY_LAST = 0.1, 2.0
+_HELD = {OPENED: math.inf, FIRST: 2.0, BATCH: 1.5}
+"""The queues, by whose tasks go first. From each is taken while fewer tasks are held than so many windows."""
+_RANKS = {queue: rank for rank, queue in enumerate(_HELD)}
 _BEATS_BEFORE_SWEEPING = 2
 """After Redis was away, everybody gives a sign of life before anybody looks for the dead."""
 _THREADS = 11
@@ -68,8 +71,8 @@ class RqWorker:
         """
         Args:
             window: How many tasks this worker may ask at once now: its part of the places for calls. Half as many
-                are held beside them, so that the next are at hand when places come free; as many as that again of
-                runs that have just begun, so that a small one does not wait behind them.
+                are held beside them, so that the next are at hand when places come free; as many again of runs that
+                have just begun, so that a small one does not wait behind them.
             headcount: Is kept up to date while the worker runs.
         """
         self._store = store
@@ -107,7 +110,7 @@ class RqWorker:
             return
         listener = Listener(self._jobs.redis, {STOPPED: lambda run: self._on_loop(self._stop, run)})
         beating = asyncio.create_task(self._beat_always())
-        taking = [asyncio.create_task(self._take_always(queue)) for queue in (OPENED, FIRST, BATCH)]
+        taking = [asyncio.create_task(self._take_always(queue)) for queue in _HELD]
         try:
             await self._draining.wait()
             await self._end(taking)
@@ -137,26 +140,22 @@ class RqWorker:
     async def _take_always(self, queue: str) -> None:
         await self._present.wait()  # before that, it is not known with how many workers places are shared
         while not self._draining.is_set():
-            if self._held() >= self._most_held(queue):
+            if self._room_for(queue) <= 0:
                 self._room.clear()
                 await self._room.wait()
                 continue
             taken = await self._try(self._jobs.take, queue, _TAKE_SECONDS)
             if taken is not None:
                 job, piece = taken
-                free = self._most_held(queue) - self._held()
-                if queue == BATCH and piece.size > free:
+                if queue == BATCH and piece.size > (free := self._room_for(queue)):
                     piece = await self._try(self._jobs.leave_to_others, piece, max(1, int(free))) or piece
                 opened = _Open(job, piece, held=piece.size)
                 self._runs[piece.run_id] += 1
                 self._open[opened] = asyncio.create_task(self._work_on(opened))
 
-    def _most_held(self, queue: str) -> float:
-        """How many tasks may be held, those being asked included, for another piece of a queue to be taken."""
-        return {OPENED: math.inf, FIRST: self._window() * 2, BATCH: self._window() * 3 // 2}[queue]
-
-    def _held(self) -> int:
-        return sum(opened.held for opened in self._open)
+    def _room_for(self, queue: str) -> float:
+        """How many more tasks may be held if they come from this queue."""
+        return _HELD[queue] * self._window() - sum(opened.held for opened in self._open)
 
     async def _work_on(self, opened: _Open) -> None:
         """Ask for a piece's tasks, then queue what follows it; whatever happens, the job is not lost."""
@@ -224,7 +223,7 @@ class RqWorker:
 
     async def _ask(self, opened: _Open, run: Run, task: RunTask) -> None:
         try:
-            await self._gate.enter(urgent=opened.job.origin in (OPENED, FIRST))
+            await self._gate.enter(_RANKS[opened.job.origin])
             try:
                 settled = await self._answer(run, task)
             finally:
