@@ -306,7 +306,7 @@ def open_for_dataset(
         for run in store.runs(UNFINISHED, most=_NO_LIMIT):
             store.set_run_state(run.id, "cancelled", only=UNFINISHED)
         return open_services(settings, llm, counts, store, apart=apart)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too: nobody has this store yet who would close it
         store.close()
         raise
 

@@ -144,7 +144,7 @@ class Uploads:
             uploaded = self._read(ident, name[:_NAME_MOST], description, file)
             _note(place, uploaded)
             os.rename(place, self._folder / ident)
-        except BaseException:
+        except BaseException:  # whatever ends the upload: half a dataset must not stay
             shutil.rmtree(place, ignore_errors=True)
             raise
         return uploaded

@@ -131,7 +131,7 @@ class LabelStudio(Started):
         self.child.start()
         try:
             self.child.wait_until_healthy(f"{self.url}/health", FIRST_START)
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: the process would go on without us
             self.stop()
             raise
         if fresh and kept and not kept.is_file():

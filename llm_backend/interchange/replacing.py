@@ -25,7 +25,7 @@ def replacing(file: Path) -> Iterator[IO[bytes]]:
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(begun, file)
-        except BaseException:
+        except BaseException:  # whatever ends the writing: half a file must not stay
             with contextlib.suppress(OSError):
                 begun.unlink(missing_ok=True)
             raise
