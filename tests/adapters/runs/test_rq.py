@@ -131,7 +131,7 @@ def test_signs_of_life_keep_long_calls_from_being_asked_twice(redis_url: str) ->
 
 
 def test_a_small_run_does_not_wait_behind_what_a_worker_holds_of_a_large_one(redis_url: str) -> None:
-    home, asked_at_once, held = Shared(redis_url), 32, 48
+    home, asked_at_once, held = Shared(redis_url), 64, 96  # of the large one at most 16 go before the small one
 
     async def play(world: World) -> None:
         turns = asyncio.Semaphore(0)
