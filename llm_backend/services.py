@@ -1,14 +1,13 @@
 """What is opened once and handed to every door: settings, models, media, store, the event loop, the backend."""
 
-import asyncio
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from llm_backend.adapters.host import Host
 from llm_backend.adapters.limits import Limits, Spent
@@ -29,35 +28,13 @@ from llm_backend.core.predictor import Parameters, Plan, make_plan
 from llm_backend.core.prompts import Template, Texts
 from llm_backend.core.run import UNFINISHED
 from llm_backend.errors import RequestError, SettingsError
+from llm_backend.loop import Loop
 from llm_backend.settings import Settings
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _FOR_EVER = 36_500.0
 _NO_LIMIT = 2**53
-
-
-class Loop:
-    """The process's one event loop, in a thread of its own, which other threads cross into here."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for what it returns or raises."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def close(self) -> None:
-        """End what still runs, then the loop. Closing twice does no harm."""
-        if self._loop.is_closed():
-            return
-        self.run(_cancel_all())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 class Counts(Observer, Watch, Protocol):
@@ -343,10 +320,3 @@ def criteria() -> dict[str, str]:
 def refining() -> str:
     """The words that ask for a better prompt."""
     return (resources.files("llm_backend.prompts") / "refine.txt").read_text(encoding="utf-8")
-
-
-async def _cancel_all() -> None:
-    running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)

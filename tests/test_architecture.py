@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "llm_backend"
 
 # From the foundations to the doors. A room imports only rooms above it (and its own modules).
 ROOMS = (
-    *("errors", "settings"),
+    *("errors", "settings", "loop"),
     *(
         "core.wire",
         "core.chat",

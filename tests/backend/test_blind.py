@@ -9,7 +9,7 @@ import pytest
 
 from llm_backend.backend.blind import is_blind
 from llm_backend.core.chat import Call
-from llm_backend.services import Loop
+from llm_backend.loop import Loop
 from tests.adapters.store.homes import HOMES
 from tests.support import host_stub
 from tests.support.scripted import Reply, ScriptedLLM

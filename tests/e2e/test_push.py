@@ -15,7 +15,7 @@ from llm_backend.backend.pushing import Targets
 from llm_backend.core.wire import JSON, Prediction, Region, project_key
 from llm_backend.demo.api import Api
 from llm_backend.demo.label_studio import LabelStudio
-from llm_backend.services import Loop
+from llm_backend.loop import Loop
 
 pytestmark = pytest.mark.e2e
 

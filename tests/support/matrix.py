@@ -14,7 +14,8 @@ from llm_backend.core.predictor import Outcome, Parameters, make_plan, predict
 from llm_backend.core.prompts import Prompt, Template
 from llm_backend.core.wire import JSON, Prediction, Task
 from llm_backend.errors import BackendError
-from llm_backend.services import Loop, texts
+from llm_backend.loop import Loop
+from llm_backend.services import texts
 from llm_backend.settings import Settings
 from tests.support.reading_model import ReadingModel
 from tests.support.samples import SERVED, sample

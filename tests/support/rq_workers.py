@@ -22,7 +22,7 @@ from llm_backend.adapters.store.redis import RedisStore
 from llm_backend.cli.worker import run_until_told
 from llm_backend.core.chat import Usage
 from llm_backend.core.run import RunTask, Spec
-from llm_backend.services import Loop
+from llm_backend.loop import Loop
 
 ROOT = Path(__file__).parents[2]
 QUICK = Pace(beat=0.2, life=2, drain=5.0)
