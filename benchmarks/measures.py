@@ -3,8 +3,6 @@
 import json
 import math
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -13,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import bodies
-from benchmarks.processes import ROOT, Served, cpu_seconds, environment, memory_mib, server, stub_model
+from benchmarks.processes import Served, cpu_seconds, memory_mib, server, stub_model
+from benchmarks.reference import bare_calls
 from benchmarks.traffic import Caller, WrongAnswer, at_once, probing
 
 ASK = "/v1/chat/completions"
@@ -172,22 +171,15 @@ def _after(served: Served, start: int, calls: int) -> float:
 
 def reference(share: float) -> list[Row]:
     """The yardstick: a bare SDK call with the server's own question, one at a time and many."""
-    with running(0.0) as (stub, _), TemporaryDirectory() as folder:
-        asked = Path(folder) / "question.json"
-        asked.write_bytes(question(stub))
-        rows = []
-        for in_flight in (1, _IN_FLIGHT):
-            told = [f"http://127.0.0.1:{stub.port}/v1", str(asked), str(part(1000, share)), str(in_flight)]
-            done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.reference", *told],
-                cwd=ROOT,
-                env=environment(),
-                check=True,
-                capture_output=True,
-                timeout=120,
+    with running(0.0) as (stub, _):
+        return [
+            Row(
+                f"Yardstick: CPU of a bare SDK call, {in_flight} in flight",
+                ms(bare_calls(stub, question(stub), part(1000, share), in_flight).cpu),
+                "ms",
             )
-            rows.append(Row(f"Yardstick: CPU of a bare SDK call, {in_flight} in flight", float(done.stdout), "ms"))
-    return rows
+            for in_flight in (1, _IN_FLIGHT)
+        ]
 
 
 MEASURES: Mapping[str, Callable[[float], list[Row]]] = {

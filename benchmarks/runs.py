@@ -17,6 +17,7 @@ from functools import partial
 from benchmarks import bodies
 from benchmarks.measures import ASK, FILLED, Row, ms, part, percentile, question, running
 from benchmarks.processes import Served, cpu_seconds, memory_mib, most_memory_mib, server, shared
+from benchmarks.reference import bare_calls
 from benchmarks.traffic import Caller, WrongAnswer, probing
 
 _IN_FLIGHT = 128
@@ -58,7 +59,7 @@ SHARED = Form("Redis, 2 workers: ", shared, thousand=1.10, health=50, held=300)
 
 def thousand(form: Form, share: float) -> list[Row]:
     """A thousand tasks at half a second."""
-    return _timed(form, part(1000, share), 0.5, form.thousand)
+    return _timed(form, part(1000, share), 0.5, form.thousand, yardstick=True)
 
 
 def thousands(form: Form, share: float) -> list[Row]:
@@ -194,14 +195,26 @@ def _limited(form: Form, share: float, what: str, slowest: float, refused: float
     ]
 
 
-def _timed(form: Form, tasks: int, latency: float, target: float, sigma: float = 0.0) -> list[Row]:
-    """The time of one batch against what the model alone would take."""
-    with form.running(latency, {"sigma": sigma}, **_WIDE) as (_, served):
-        wall = _seconds(served, 1, tasks)
+def _timed(
+    form: Form, tasks: int, latency: float, target: float, sigma: float = 0.0, *, yardstick: bool = False
+) -> list[Row]:
+    """The time of one batch against what the model alone would take.
+
+    Args:
+        yardstick: Whether bare calls of the SDK, in as many processes as ask here, are measured beside it.
+    """
     ideal = tasks * latency / min(_IN_FLIGHT, tasks)
+    rows = []
+    with form.running(latency, {"sigma": sigma}, **_WIDE) as (stub, served):
+        wall = _seconds(served, 1, tasks)
+        if yardstick:
+            asking = len(served.workers) or 1
+            bare = bare_calls(stub, question(stub), tasks, _IN_FLIGHT, asking)
+            what = f"Yardstick: the same calls of the bare SDK, processes: {asking}: time / ideal"
+            rows.append(Row(f"{form.words}{what}", bare.wall / ideal, "x", None, 2))
     model = f"{1000 * latency:g} ms" + (f" on average (lognormal, sigma {sigma:g})" if sigma else "")
     what = f"{form.words}Batch of {tasks}, model {model}, {_IN_FLIGHT} in flight"
-    return [Row(f"{what}: time / ideal ({ideal:.3g} s)", wall / ideal, "x", target, 2)]
+    return [Row(f"{what}: time / ideal ({ideal:.3g} s)", wall / ideal, "x", target, 2), *rows]
 
 
 def _seconds(served: Served, first: int, tasks: int) -> float:
