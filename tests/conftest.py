@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import sys
 from dataclasses import fields
 from typing import Any
@@ -45,6 +46,8 @@ def _is_here(host: str | bytes | None) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(_stay_here)
+    # A shell lets what it runs in the background ignore Ctrl-C, and our programs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     ours = {item.metadata["name"] for item in fields(Settings)}
     for name in [*ours, *PROXIES, *map(str.lower, PROXIES)]:
         os.environ.pop(name, None)
