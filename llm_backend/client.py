@@ -101,7 +101,7 @@ class Server:
             with exc:  # it is the answer, too
                 raise Refused(_sentence(exc) or f"{shown} answers {exc.code} {exc.reason}.") from exc
         except (OSError, http.client.HTTPException) as exc:
-            raise Unreachable(f"No answer from {shown}: {getattr(exc, 'reason', exc)}.") from exc
+            raise Unreachable(f"No answer from {shown}: {_reason(exc)}.") from exc
 
     def _shown(self, path: str) -> str:
         address = f"{self._base}/{path}"
@@ -317,6 +317,13 @@ def _lines_of(examples: Any) -> bytes:
     if isinstance(examples, Mapping | str | bytes):
         raise ValueError("few_shot_examples are rows: a data frame, or a list of dicts.")
     return b"".join(json.dumps(dict(row)).encode() + b"\n" for row in examples)
+
+
+def _reason(exc: Exception) -> str:
+    reason = getattr(exc, "reason", exc)
+    if isinstance(reason, ConnectionRefusedError):
+        return "nothing listens there. Start the server with `llm-backend serve`, or give the address that it has"
+    return str(reason)
 
 
 def _sentence(answer: urllib.error.HTTPError) -> str:

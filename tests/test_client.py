@@ -91,7 +91,7 @@ def test_faults_are_sentences(client: AutoEval, data: Path, tmp_path: Path, url:
         client.download_dataset("x")
     with pytest.raises(Refused, match="User name or password"):
         AutoEval(base_url=url, api_token="ann:wrong").upload_dataset(data)
-    with pytest.raises(Unreachable, match="No answer from"):
+    with pytest.raises(Unreachable, match=r"No answer from http://127\.0\.0\.1:9/.*: nothing listens there\. Start"):
         AutoEval(base_url="http://127.0.0.1:9").upload_dataset(data)
 
 

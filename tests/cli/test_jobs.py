@@ -233,6 +233,7 @@ def test_without_a_server_one_sentence_says_so_and_keeps_the_secret() -> None:
         said = say(*words, "--port", "1", URL_SECRET="hidden-1")
         assert (said.exit_code, said.stdout) == (1, "")
         assert said.stderr.startswith("Error: No answer from http://127.0.0.1:1/…/jobs")
+        assert "Start the server with `llm-backend serve`" in said.stderr
 
 
 def test_another_server_is_told_apart(tmp_path: Path) -> None:
