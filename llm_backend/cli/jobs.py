@@ -38,18 +38,22 @@ class _ListsByDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or args[0] not in ctx.help_option_names:
-            flags = self._flags_in_front(args)
-            word = args[flags : flags + 1] or ["list"]
-            args = [*word, *args[:flags], *args[flags + 1 :]]
+            flags = self._flags_in_front(ctx, args)
+            word = args[flags : flags + 1]
+            args = [*word, *args[:flags], *args[flags + 1 :]] if word else ["list", *args]
         return super().parse_args(ctx, args)
 
-    def _flags_in_front(self, args: Sequence[str]) -> int:
-        """How many words come before the command's, flags and their values."""
+    def _flags_in_front(self, ctx: click.Context, args: Sequence[str]) -> int:
+        """How many words come before the command's, flags and their values; all, behind a flag that nobody knows."""
         options = [param for each in self.commands.values() for param in each.params if isinstance(param, click.Option)]
-        take_values = {name for option in options if not option.is_flag for name in option.opts}
+        known = dict.fromkeys(ctx.help_option_names, False)
+        known |= {name: not option.is_flag for option in options for name in option.opts}
         place = 0
         while place < len(args) and args[place].startswith("-"):
-            place += 2 if args[place] in take_values else 1
+            flag = args[place]
+            if flag.partition("=")[0] not in known:
+                return len(args)
+            place += 2 if known.get(flag) else 1
         return min(place, len(args))
 
 

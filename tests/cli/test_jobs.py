@@ -105,7 +105,11 @@ def test_flags_may_stand_before_the_word_or_behind_it(tmp_path: Path) -> None:
         assert (told["id"], len(told["tasks"])) == (ident, 2)
 
 
-@pytest.mark.parametrize("words", [("--nonsense",), ("--nonsense", "list"), ("--url",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [("--nonsense",), ("--nonsense", "list"), ("--ulr", "http://127.0.0.1:1"), ("--ulr", "x", "show", "y"), ("--url",)],
+    ids=" ".join,
+)
 def test_a_wrong_flag_in_front_is_refused(words: tuple[str, ...]) -> None:
     said = say(*words)
     assert (said.exit_code, said.stdout) == (2, "")
