@@ -53,11 +53,6 @@ class InTurn(selectors.DefaultSelector):
             self._last[key.fd] = next(self._turns)
         return ready
 
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        key = super().unregister(fileobj)
-        self._last.pop(key.fd, None)
-        return key
-
 
 async def _cancel_all() -> None:
     running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

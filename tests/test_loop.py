@@ -58,7 +58,7 @@ def test_what_still_runs_is_ended_with_the_loop() -> None:
 
     async def work() -> None:
         try:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         finally:
             ended.append("work")
 
