@@ -40,3 +40,18 @@ def test_whoever_gives_up_waiting_takes_no_place() -> None:
         return entered
 
     assert asyncio.run(play()) == ["there"]
+
+
+def test_whoever_gives_up_as_they_are_let_in_hands_the_place_on() -> None:
+    async def play() -> list[str]:
+        gate, entered = Gate(lambda: 1), list[str]()
+        await gate.enter()
+        gone = asyncio.create_task(_entering(gate, "gone", 0, entered))
+        there = asyncio.create_task(_entering(gate, "there", 1, entered))
+        await asyncio.sleep(0)
+        gate.leave()
+        gone.cancel()
+        await asyncio.wait_for(there, 10)
+        return entered
+
+    assert asyncio.run(play()) == ["there"]
