@@ -2,6 +2,8 @@
 
 import asyncio
 import email.utils
+import gzip
+import json
 import logging
 import time as real_time
 import traceback
@@ -427,6 +429,12 @@ LASTING = [
     pytest.param(Reply(307, b"", {"Location": "http://127.0.0.1:1/"}), KeyRefused, "(HTTP 307)", id="redirect"),
     pytest.param(stub.too_long(), ProviderRefused, "too long for the model (HTTP 400, context_length_", id="too long"),
     pytest.param(stub.fails(400, "maximum context length is 9"), ProviderRefused, "too long", id="too long in words"),
+    pytest.param(
+        Reply(400, gzip.compress(json.dumps(stub.too_long().body).encode()), {"Content-Encoding": "gzip"}),
+        ProviderRefused,
+        "too long for the model (HTTP 400, context_length_",
+        id="too long, compressed",
+    ),
     pytest.param(Reply(413, b"big"), ProviderRefused, "too long for the model (HTTP 413)", id="413"),
     pytest.param(
         stub.fails(429, "Request too large for m on tokens per min", "rate_limit_exceeded", "tokens"),

@@ -186,13 +186,26 @@ def test_a_projects_provider_gets_nothing_of_the_operators_environment(
 # What the library takes from the environment
 
 
-def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_proxy_of_the_environment_is_used(name: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with StubModel() as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.origin)
+        monkeypatch.setenv(name, f"{scheme}user:word@127.0.0.1:{proxy.port}")
         endpoint = Endpoint("openai", "m", "http://models.example/v1")
         completions = ask_each(proxy, call_of(), call_of(), endpoint=endpoint)
     assert all(completion.texts for completion in completions)
     assert [asked.headers["host"] for asked in proxy.asked] == ["models.example"] * 2
+    assert [asked.headers["proxy-authorization"] for asked in proxy.asked] == ["Basic dXNlcjp3b3Jk"] * 2
+
+
+@pytest.mark.parametrize("spared", ["127.0.0.1", "*", "models.example, 127.0.0.1"])
+def test_no_proxy_is_used_for_hosts_that_the_environment_spares(spared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with StubModel() as proxy, StubModel() as model:
+        monkeypatch.setenv("HTTP_PROXY", proxy.origin)
+        monkeypatch.setenv("NO_PROXY", spared)
+        ask_each(model, call_of(), call_of())
+        assert len(model.asked) == 2
+        assert not proxy.asked
 
 
 def test_certificates_of_the_environment_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
-import aiohttp
 import httpx2
-from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAioHttpClient, Omit, Timeout
-from openai._vendor.httpx_aiohttp.transport import AiohttpTransport  # no public name leads to its `client=`
+from openai import AsyncAzureOpenAI, AsyncOpenAI, Omit, Timeout
 
-from llm_backend.adapters.addresses import guarded_connector, refuse_address
+from llm_backend.adapters.addresses import refuse_address
 from llm_backend.core.chat import Takes
 from llm_backend.core.overrides import ProviderOverride
 from llm_backend.errors import SettingsError
@@ -22,10 +20,8 @@ NO_KEY = "none"
 """Sent where no key is needed: the client insists on one."""
 
 _V1 = ("v1", "latest", "preview")
-_CONNECTIONS = 1000
-# Longer than the pauses of a person at work, so that Shift+Enter rarely pays for a new connection.
-_IDLE_SECONDS = 55.0
-_TIMEOUT = Timeout(None, connect=10.0)
+TIMEOUT = Timeout(None, connect=10.0)
+"""Reading has none, since every call has one around it."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,7 @@ def open_client(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:
             api_key=key,
             default_headers=headers,
             http_client=http,
-            timeout=_TIMEOUT,
+            timeout=TIMEOUT,
             max_retries=0,
         )
     return AsyncOpenAI(
@@ -157,7 +153,7 @@ def open_client(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:
         api_key=key,
         default_headers=headers,
         http_client=http,
-        timeout=_TIMEOUT,
+        timeout=TIMEOUT,
         max_retries=0,
     )
 
@@ -173,38 +169,6 @@ def _refuse_nonsense(endpoint: Endpoint) -> None:
         usable = False
     if not usable or re.search(r"\s", endpoint.address):
         raise SettingsError(f"{endpoint.address_setting} is no address; give a URL such as https://host/v1.")
-
-
-def open_connections(endpoint: Endpoint, allowed: Collection[str] = ()) -> httpx2.AsyncClient:
-    """The connections to an endpoint; each opens when a loop first uses it.
-
-    Proxies and certificates of the environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE) are honoured by the library.
-    Redirects are not followed: they would turn our POST into a GET, or lead away from the address that was checked.
-    Reading has no time-out here, since every call has one around it.
-
-    Args:
-        allowed: Hosts that may be private although the endpoint is guarded.
-    Raises:
-        SettingsError: The environment's certificates are none.
-    """
-    try:
-        if endpoint.guarded:
-            transport = _guarded_transport(allowed)
-            return DefaultAioHttpClient(timeout=_TIMEOUT, follow_redirects=False, trust_env=False, transport=transport)
-        limits = httpx2.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_IDLE_SECONDS)
-        return DefaultAioHttpClient(timeout=_TIMEOUT, follow_redirects=False, limits=limits)
-    except OSError as exc:
-        raise SettingsError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used as certificates ({exc.strerror}).") from exc
-
-
-def _guarded_transport(allowed: Collection[str]) -> httpx2.AsyncBaseTransport:
-    context = httpx2.create_ssl_context()
-
-    def session() -> aiohttp.ClientSession:
-        connector = guarded_connector(allowed, ssl=context, limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS)
-        return aiohttp.ClientSession(connector=connector)
-
-    return AiohttpTransport(verify=context, client=session)
 
 
 def _own_headers_only(endpoint: Endpoint, key: str) -> dict[str, str]:

@@ -14,9 +14,10 @@ from openai import APIStatusError
 from llm_backend.adapters.limits import Gate, Limits, Place
 from llm_backend.adapters.providers.answer import Answer
 from llm_backend.adapters.providers.completion import Part, completion_of, usable
+from llm_backend.adapters.providers.connections import Connections
 from llm_backend.adapters.providers.conversation import Conversation, Sending, Way, size_of, too_slow
 from llm_backend.adapters.providers.dialect import Dialect, Rung, spelt
-from llm_backend.adapters.providers.endpoint import Endpoint, open_client, open_connections, refuse_private
+from llm_backend.adapters.providers.endpoint import Endpoint, open_client, refuse_private
 from llm_backend.adapters.providers.faults import LIBRARY_ERRORS, Declined, Transient, fault_of
 from llm_backend.adapters.providers.line import Line
 from llm_backend.core.chat import Call, Completion, Takes
@@ -93,8 +94,8 @@ class Provider:
         self._limits = limits
         self._timing = timing
         self._observer = observer
-        self._http = open_connections(endpoint, self._allowed)
-        self._client = open_client(endpoint, self._http)
+        self._connections = Connections(endpoint, self._allowed)
+        self._client = open_client(endpoint, self._connections.http)
         self._ways: dict[str, Way] = {}
 
     @property
@@ -137,7 +138,7 @@ class Provider:
             # RPM and TPM speak of the operator's own account, not of those that projects bring along.
             gate = Gate(metered=not self.endpoint.guarded)
             dialect = Dialect(ollama=self.endpoint.provider == "ollama")
-            way = self._ways[model] = Way(dialect, gate, Line(self._client, self._http))
+            way = self._ways[model] = Way(dialect, gate, Line(self._client, self._connections))
         return way
 
     async def _separately(self, conversation: Conversation, count: int, parts: list[Part]) -> list[Part]:
