@@ -1,7 +1,6 @@
 """Where does everything asynchronous run? On one event loop per process, in a thread of its own."""
 
 import asyncio
-import itertools
 import selectors
 import threading
 from collections.abc import Coroutine
@@ -33,7 +32,7 @@ class Loop:
 
 
 class InTurn(selectors.DefaultSelector):
-    """Lets one connection a round go on: of those that are ready, the one whose turn is longest ago.
+    """Lets one connection a round go on, of those that are ready; none again before all of them had their turn.
 
     A loop runs all that is ready before it looks for more. Where fifty answers come in one moment, and each takes some
     steps until its successor is asked, the first would be done only a step before the fiftieth. In turn, half of them
@@ -42,16 +41,26 @@ class InTurn(selectors.DefaultSelector):
 
     def __init__(self) -> None:
         super().__init__()
-        self._turns = itertools.count(1)
-        self._last: dict[int, int] = {}
+        self._ready: dict[int, tuple[selectors.SelectorKey, int]] = {}
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(timeout)
-        if len(ready) > 1:
-            ready = [min(ready, key=lambda event: self._last.get(event[0].fd, 0))]
-        for key, _ in ready:
-            self._last[key.fd] = next(self._turns)
-        return ready
+        if not self._ready:
+            self._ready = {event[0].fd: event for event in super().select(timeout)}
+        first = next(iter(self._ready), None)
+        return [] if first is None else [self._ready.pop(first)]
+
+    # What was ready is looked at anew where the loop now waits for something else, or for nothing: a number that was
+    # given back may be another connection's by the time its turn comes.
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = super().modify(fileobj, events, data)
+        self._ready.pop(key.fd, None)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        self._ready.pop(key.fd, None)
+        return key
 
 
 async def _cancel_all() -> None:
