@@ -251,13 +251,13 @@ class Jobs:
     def no_more(self, run_id: str) -> None:
         self.redis.zrem(_NEXT_CHUNK, run_id)
 
-    def claim(self, run_id: str, digests: Sequence[str]) -> list[str]:
-        """Those of the tasks that nobody asks for now; from here on they are ours, as long as we renew it."""
-        until = self._claimed_until()
+    def claim(self, claims: Iterable[str]) -> list[str]:
+        """Those of the claims (see `claim_of`) that nobody holds; from here on they are ours, while we renew them."""
+        wanted, until = list(claims), self._claimed_until()
         with self.redis.pipeline(transaction=False) as pipe:
-            for digest in digests:
-                pipe.zadd(_ASKING, {claim_of(run_id, digest): until}, nx=True)
-            return [digest for digest, added in zip(digests, pipe.execute(), strict=True) if added]
+            for claim in wanted:
+                pipe.zadd(_ASKING, {claim: until}, nx=True)
+            return [claim for claim, added in zip(wanted, pipe.execute(), strict=True) if added]
 
     def renew(self, claims: Collection[str], pipe: Pipeline) -> None:
         if claims:
@@ -311,4 +311,5 @@ class Jobs:
 
 
 def claim_of(run_id: str, digest: str) -> str:
+    """The name under which a task is asked for."""
     return f"{run_id} {digest}"

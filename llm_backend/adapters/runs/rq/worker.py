@@ -8,7 +8,7 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from llm_backend.adapters.runs.rq.news import STOPPED, Listener, tell_settled, t
 from llm_backend.adapters.runs.rq.presence import Headcount, Presence
 from llm_backend.adapters.runs.rq.settling import Batch, Settling
 from llm_backend.adapters.store import Kept, Settled, Store
-from llm_backend.core.run import Run, RunState, RunTask
+from llm_backend.core.run import Run, RunState, RunTask, Spec
 from llm_backend.core.wire import JSON
 from llm_backend.errors import KeyRefused, StoreError, UnknownRun
 
@@ -178,9 +178,9 @@ class RqWorker:
             self._room.set()
 
     async def _ask_all(self, opened: _Open) -> None:
-        opened.execution = await self._surely(self._jobs.begin, opened.job, self.name)
         try:
-            run, tasks = await self._claim(opened)
+            run = await self._begin(opened)
+            tasks = await self._surely(self._claim, opened, run.spec) if run is not None else []
         except UnknownRun:  # its project was forgotten meanwhile
             self._stop(opened.piece.run_id)
             run, tasks = None, []
@@ -194,30 +194,42 @@ class RqWorker:
                 for task in asking:
                     task.cancel()
 
-    async def _claim(self, opened: _Open) -> tuple[Run | None, list[RunTask]]:
-        """The run, and those tasks of the piece that wait and that nobody else asks for.
-
-        They are read after they were claimed: what another worker settled up to then does not wait any more.
-        """
-        piece = opened.piece
-        stopped_before = piece.run_id in self._stopped
-        run = await self._surely(self._store.run, piece.run_id)
-        if run is None or run.state not in feeding.UNDER_WAY or run.id in self._pausing:
-            self._stop(piece.run_id)
-            return None, []
+    async def _begin(self, opened: _Open) -> Run | None:
+        """Begin the job; its run, if it goes on."""
+        run_id = opened.piece.run_id
+        stopped_before = run_id in self._stopped
+        run = await self._surely(self._note_begin, opened)
+        if run is None or run.state not in feeding.UNDER_WAY or run_id in self._pausing:
+            self._stop(run_id)
+            return None
         if stopped_before:  # and resumed since
-            self._stopped.discard(run.id)
-        digests = piece.digests or await self._surely(self._waiting_places, piece)
-        opened.empty = not digests
-        claimed = await self._surely(self._jobs.claim, run.id, digests) if digests else []
-        opened.claims.update(claim_of(run.id, digest) for digest in claimed)
-        found = await self._surely(self._store.waiting_among, run.id, claimed) if claimed else ()
-        by_digest = {task.digest: task for task in found}
-        return run, [by_digest[digest] for digest in claimed if digest in by_digest]
+            self._stopped.discard(run_id)
+        return run
 
-    def _waiting_places(self, piece: Piece) -> tuple[str, ...]:
-        found = self._store.task_statuses(piece.run_id, feeding.WAITING, most=piece.size, after=piece.first - 1)
-        return tuple(status.digest for status in found if status.place < piece.first + piece.size)
+    def _note_begin(self, opened: _Open) -> Run | None:
+        if opened.execution is None:
+            opened.execution = self._jobs.begin(opened.job, self.name)
+        return self._store.run(opened.piece.run_id)
+
+    def _claim(self, opened: _Open, spec: Spec) -> list[RunTask]:
+        """Those tasks of the piece that wait and that nobody else asks for.
+
+        It is asked again whether they wait after they were claimed: what another worker settled up to then does not.
+        """
+        run_id = opened.piece.run_id
+        waiting = {claim_of(run_id, task.digest): task for task in self._waiting(opened.piece)}
+        opened.empty = not waiting
+        claims = self._jobs.claim(waiting.keys() - opened.claims)
+        opened.claims = opened.claims.union(claims)  # another set: the loop may be going through the one before
+        mine = [task for claim, task in waiting.items() if claim in opened.claims]
+        still = self._store.runs_waiting_for(spec.project, spec.version, (task.digest for task in mine))
+        return [task for task in mine if still.get(task.digest) == run_id]
+
+    def _waiting(self, piece: Piece) -> Iterable[RunTask]:
+        if piece.opened:
+            return self._store.waiting_among(piece.run_id, piece.digests)
+        found = self._store.waiting_tasks(piece.run_id, piece.size, after=piece.first - 1)
+        return (task for place, task in found if place < piece.first + piece.size)
 
     # Asking
 
