@@ -15,6 +15,10 @@ class Gate:
         self._arrivals = itertools.count()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
 
+    @property
+    def empty(self) -> bool:
+        return not self._inside
+
     async def enter(self, rank: int = 0) -> None:
         ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (rank, next(self._arrivals), ticket))

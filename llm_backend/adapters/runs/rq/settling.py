@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from llm_backend.adapters.store import Settled
@@ -27,8 +28,14 @@ Write = Callable[[list[Batch]], Awaitable[list[RunState]]]
 class Settling:
     """Gathers what comes within a moment. One write at a time: what comes meanwhile is the next batch."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, last: Callable[[], bool]) -> None:
+        """
+        Args:
+            last: Whether no other answer is to come soon: then there is nothing to wait for.
+        """
         self._write = write
+        self._last = last
+        self._come = asyncio.Event()
         self._gathered: dict[str, Batch] = {}
         self._writing: asyncio.Task[None] | None = None
 
@@ -38,6 +45,8 @@ class Settling:
         written: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
         batch.settled.append(settled)
         batch.waiting.append(written)
+        if self._last():
+            self._come.set()
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all())
         return await written
@@ -45,7 +54,9 @@ class Settling:
     async def _write_all(self) -> None:
         try:
             while self._gathered:
-                await asyncio.sleep(_GATHER_SECONDS)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._come.wait(), _GATHER_SECONDS)
+                self._come.clear()
                 batches, self._gathered = list(self._gathered.values()), {}
                 await self._write_some(batches)
         finally:

@@ -83,7 +83,7 @@ class RqWorker:
         self._jobs = Jobs(connect(redis_url), pace)
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:4]}"
         self._gate = Gate(window)
-        self._settling = Settling(self._settle_all)
+        self._settling = Settling(self._settle_all, lambda: self._gate.empty)
         self._threads = ThreadPoolExecutor(_THREADS, "worker")
         self._open: dict[_Open, asyncio.Task[None]] = {}
         self._runs: Counter[str] = Counter()
