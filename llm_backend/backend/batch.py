@@ -10,7 +10,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from llm_backend.adapters.runs import Engine, Question, Questions
@@ -33,6 +33,7 @@ _HOST_STORES = 0.5
 # A prediction that we are storing in the host at this moment is waited for so long (seconds), and then not given again.
 _OURS_STORED = 5.0
 _LOOKED_UP_AT_ONCE = 500
+_READ_EARLY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,38 @@ class _Known:
     def alone(self) -> bool:
         """Whether somebody may be waiting for this one task's page."""
         return len(self.digests) == 1
+
+
+class _Arriving:
+    """Reads answers while others are still waited for: of a thousand at the end, most are known by then."""
+
+    def __init__(self, known: _Known, store: Store) -> None:
+        self._known = known
+        self._store = store
+        self._heard: list[str] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    def heard(self, digest: str) -> None:
+        """This one is in the store."""
+        self._heard.append(digest)
+        if self._reading is None and len(self._heard) >= _READ_EARLY:
+            self._reading = asyncio.create_task(self._read())
+
+    async def all_of(self, digests: Set[str]) -> None:
+        """Read what is not known yet. A failure is looked at again: it may have been asked once more."""
+        if self._reading is not None:
+            await self._reading
+        await asyncio.to_thread(self._known.look_up, self._store, digests - self._known.predicted)
+
+    async def _read(self) -> None:
+        try:
+            while len(self._heard) >= _READ_EARLY:
+                some, self._heard = self._heard, []
+                await asyncio.to_thread(self._known.look_up, self._store, some)
+        except BackendError as exc:  # they are read at the end
+            log.info("batch project=%s: answers are not read early: %s", self._known.spec.project, exc.logged)
+        finally:
+            self._reading = None
 
 
 class Batch:
@@ -164,13 +197,14 @@ class Batch:
         known.look_up(self._store, filter(None, digests))
         return known
 
-    async def _wait(self, known: _Known, missing: Collection[str], began: float) -> None:
+    async def _wait(self, known: _Known, missing: Set[str], began: float) -> None:
         """Add what is answered before the deadline."""
         if missing:
             patience = self._settings.open_task_deadline if known.alone else self._settings.batch_deadline
             questions = Questions(known.spec.project, known.spec.version, missing)
-            at_hand = await self._engine.wait(questions, patience - (self._clock() - began))
-            await asyncio.to_thread(known.look_up, self._store, missing)
+            arriving = _Arriving(known, self._store)
+            at_hand = await self._engine.wait(questions, patience - (self._clock() - began), arriving.heard)
+            await arriving.all_of(missing)
             known.take(at_hand.values())
         if known.alone:
             await asyncio.sleep(max(0.0, _TWINS_MEET - (self._clock() - began)))

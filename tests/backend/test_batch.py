@@ -3,10 +3,12 @@
 import asyncio
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from llm_backend.adapters.store import Kept
 from llm_backend.adapters.store.sqlite import SqliteStore
 from llm_backend.core.chat import Call
 from llm_backend.core.run import digest_of
@@ -50,6 +52,30 @@ def test_tasks_are_asked_together_not_one_after_the_other(tmp_path: Path) -> Non
 
     with serving(ScriptedLLM(together), tmp_path) as host:
         assert all(host.batch(*(task(number) for number in range(20))))
+
+
+def test_answers_are_read_while_others_are_waited_for(tmp_path: Path) -> None:
+    read = asyncio.Event()
+    seen: list[str] = []
+
+    class Watched(SqliteStore):
+        def kept(self, project: str, version: str, digests: Iterable[str]) -> dict[str, Kept]:
+            found = super().kept(project, version, digests)
+            seen.extend(found)
+            if len(found) >= 100:
+                read.set()
+            return found
+
+    async def last_when_the_others_are_read(call: Call) -> dict[str, str]:
+        if "last" in call.messages[1].text:
+            await asyncio.wait_for(read.wait(), 10)
+        return GOOD
+
+    texts = [f"text {number}" for number in range(150)]
+    with serving(ScriptedLLM(last_when_the_others_are_read), tmp_path, Watched(tmp_path / "store")) as host:
+        results = host.batch(*(task(number, text) for number, text in enumerate([*texts, "last"])))
+    assert all(result["result"] for result in results)
+    assert len(seen) == len(set(seen)) == 151
 
 
 def test_an_annotator_is_asked_for_before_a_batch_has_begun_all_of_its_tasks(tmp_path: Path) -> None:

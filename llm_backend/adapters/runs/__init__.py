@@ -17,6 +17,13 @@ Raises:
     KeyRefused: Key, rights, quota or model: no task of the run would fare better.
 """
 
+Heard = Callable[[str], None]
+"""Is told the digest of a question that is settled, as soon as it is; on the event loop."""
+
+
+def unheard(digest: str) -> None:
+    """For who wants to know nothing before the end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -79,9 +86,13 @@ class Engine(Protocol):
         """Begin no further calls for a run; the store already says that it is cancelled or paused."""
         ...
 
-    async def wait(self, questions: Collection[Question], seconds: float) -> Mapping[Question, Kept]:
+    async def wait(
+        self, questions: Collection[Question], seconds: float, heard: Heard = unheard
+    ) -> Mapping[Question, Kept]:
         """Return when all of these are settled or stopped being waited for, or when the time is up.
 
+        Args:
+            heard: Is told what is settled meanwhile; not all of it, where news got lost.
         Returns:
             What came in meanwhile and the store could not take; the store has the rest.
         """

@@ -226,6 +226,29 @@ def test_waiting_ends_soon_after_the_last_answer(home: Home) -> None:
     played(home, play)
 
 
+def test_whoever_waits_hears_of_each_answer_as_it_comes(home: Home) -> None:
+    async def play(world: World) -> None:
+        go, heard = asyncio.Event(), list[str]()
+
+        async def last_when_told(task: RunTask) -> Settled:
+            if task.digest == "last":
+                await go.wait()
+            return await world.fine(task)
+
+        world.answer = last_when_told
+        await world.engine.start(world.add("t0", "t1", "last"))
+        questions = [Question("1.1", "v", name) for name in ("t0", "t1", "last")]
+        waiting = asyncio.create_task(world.engine.wait(questions, 60, heard.append))
+        await until(lambda: len(heard) == 2)
+        assert sorted(heard) == ["t0", "t1"]
+        assert set(world.store.kept("1.1", "v", heard)) == {"t0", "t1"}
+        go.set()
+        await waiting
+        assert heard[2:] == ["last"]
+
+    played(home, play)
+
+
 def test_waiting_for_what_was_settled_before_ends_at_once(home: Home) -> None:
     async def play(world: World) -> None:
         await world.engine.start(world.add("t0"))

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from llm_backend.adapters.runs import EngineStatus, Question, Work
+from llm_backend.adapters.runs import EngineStatus, Heard, Question, Work, unheard
 from llm_backend.adapters.runs.local.waiters import Scope, Waiters
 from llm_backend.adapters.store import Kept, Settled, Store
 from llm_backend.core.run import RunTask, Spec
@@ -101,8 +101,10 @@ class LocalEngine:
         self._drop(run_id)
         self._fill()
 
-    async def wait(self, questions: Collection[Question], seconds: float) -> Mapping[Question, Kept]:
-        return await self._waiters.wait(questions, seconds)
+    async def wait(
+        self, questions: Collection[Question], seconds: float, heard: Heard = unheard
+    ) -> Mapping[Question, Kept]:
+        return await self._waiters.wait(questions, seconds, heard)
 
     async def status(self) -> EngineStatus:
         queued = sum(run.waiting for run in map(self._store.run, tuple(self._active)) if run is not None)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable, Mapping
 
-from llm_backend.adapters.runs import Question
+from llm_backend.adapters.runs import Heard, Question
 from llm_backend.adapters.store import Kept, Store
 from llm_backend.errors import BackendError
 
@@ -22,10 +22,11 @@ class _Waiter:
     A request may wait for fifty thousand, so that nothing is made for each.
     """
 
-    def __init__(self, questions: Iterable[Question]) -> None:
+    def __init__(self, questions: Iterable[Question], heard: Heard) -> None:
         self.open: dict[Scope, set[str]] = {}
         self.answered: dict[Question, Kept] = {}
         self.over = asyncio.Event()
+        self._heard = heard
         for question in questions:
             self.open.setdefault((question.project, question.version), set()).add(question.digest)
 
@@ -35,6 +36,7 @@ class _Waiter:
         if digest not in digests:
             return
         digests.discard(digest)
+        self._heard(digest)
         if kept is not None:
             self.answered[Question(*scope, digest)] = kept
         if not any(self.open.values()):
@@ -49,9 +51,9 @@ class Waiters:
         self._waiting: dict[Scope, set[_Waiter]] = {}
         self._letting_go: set[asyncio.Task[None]] = set()
 
-    async def wait(self, questions: Collection[Question], seconds: float) -> Mapping[Question, Kept]:
+    async def wait(self, questions: Collection[Question], seconds: float, heard: Heard) -> Mapping[Question, Kept]:
         """Return when every question is over, or the time is up: the answers that the store does not hold."""
-        waiter = _Waiter(questions)
+        waiter = _Waiter(questions, heard)
         for scope in waiter.open:
             self._waiting.setdefault(scope, set()).add(waiter)
         try:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from llm_backend.adapters.runs import EngineStatus, Question
+from llm_backend.adapters.runs import EngineStatus, Heard, Question, unheard
 from llm_backend.adapters.runs.rq import feeding
 from llm_backend.adapters.runs.rq.jobs import Jobs, Pace, connect, told
 from llm_backend.adapters.runs.rq.news import SETTLED, STOPPED, Listener, tell_stopped
@@ -24,9 +24,10 @@ _LOOKED_UP_PER_SECOND = 5000
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """One request that waits: for which questions, and whether it should look at the store again."""
+    """One request that waits: for which questions, who is told of each, and whether to look at the store again."""
 
     open: set[Question]
+    heard: Heard
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -51,12 +52,14 @@ class RqEngine:
     async def stop(self, run_id: str) -> None:
         await self._in_thread(tell_stopped, self._jobs.redis, run_id)
 
-    async def wait(self, questions: Collection[Question], seconds: float) -> Mapping[Question, Kept]:
+    async def wait(
+        self, questions: Collection[Question], seconds: float, heard: Heard = unheard
+    ) -> Mapping[Question, Kept]:
         """Return when all of these are settled or stopped being waited for; what came in is in the store."""
         if not questions or seconds <= 0:
             return {}
         self._listen()
-        waiter = _Waiter(set(questions))
+        waiter = _Waiter(set(questions), heard)
         for question in waiter.open:
             self._waiting.setdefault(question, set()).add(waiter)
         try:
@@ -142,8 +145,10 @@ class RqEngine:
     def _settled(self, news: JSON) -> None:
         project, version, digests = news
         for digest in digests:
-            for waiter in tuple(self._waiting.get(Question(project, version, digest), ())):
-                self._leave(Question(project, version, digest), waiter)
+            question = Question(project, version, digest)
+            for waiter in tuple(self._waiting.get(question, ())):
+                waiter.heard(digest)
+                self._leave(question, waiter)
 
     def _stir(self) -> None:
         for waiter in {waiter for waiters in self._waiting.values() for waiter in waiters}:
