@@ -47,9 +47,9 @@ class DidNotStart(Exception):
 
 @contextmanager
 def stub_model(folder: Path, **options: float) -> Iterator[Served]:
-    """A stand-in for the provider, with the options of `python -m tests.support.stub_model`."""
+    """A stand-in for the provider, with the options of `python -m benchmarks.model`."""
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    command = ["-m", "tests.support.stub_model", *words]
+    command = ["-m", "benchmarks.model", *words]
     with _process(command, "/v1/models", folder, "stub", cwd=ROOT) as served:
         yield served
 

@@ -6,14 +6,9 @@ In a test:
         ...  # ask stub.base_url
         assert stub.asked[0].json["model"] == "m"
 
-On its own, for benchmarks and end-to-end tests:
-
-    python -m tests.support.stub_model --port 9999 --latency 0.5
-
 Without a script it answers from the content of the question: with a JSON schema a valid object, else a short text.
 """
 
-import argparse
 import asyncio
 import itertools
 import json
@@ -23,7 +18,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -563,26 +558,3 @@ class StubModel:
         if isinstance(self.responder, Bucket):
             seen |= {"taken": self.responder.taken, "refused": self.responder.refused}
         return web.json_response(seen)
-
-
-def main(arguments: Iterator[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--port", type=int, default=0, help="0: any free one, which is printed")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds before every reply")
-    parser.add_argument("--sigma", type=float, default=0.0, help="let the latency be lognormal, with this sigma")
-    parser.add_argument("--per-second", type=float, help="turn away what is more than so many requests a second")
-    parser.add_argument("--burst", type=int, default=10, help="so many of them may come at once")
-    options = parser.parse_args(list(arguments) if arguments is not None else None)
-    limited = options.per_second is not None
-    then = uneven(options.latency, options.sigma) if options.sigma else answers
-    responder = Bucket(options.per_second, options.burst, then=then, whole_seconds=True) if limited else then
-    stub = StubModel(responder, latency=0.0 if options.sigma else options.latency, port=options.port, keep=1000).start()
-    print(f"The stub model listens at {stub.base_url}", flush=True)
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        stub.stop()
-
-
-if __name__ == "__main__":
-    main()
