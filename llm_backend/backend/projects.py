@@ -19,7 +19,7 @@ from llm_backend.settings import Settings
 
 V = TypeVar("V")
 
-_READ_PER_SECOND = 10
+_READ_PER_SECOND = 2
 """How often a run's tasks read anew which provider their project has: a store that is far away is dear for each."""
 
 

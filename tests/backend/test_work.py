@@ -62,7 +62,7 @@ def test_the_store_is_not_asked_for_the_provider_with_every_task(tmp_path: Path)
     for _ in range(20):
         projects.rebuild(spec)
     assert reads == ["1.1"]
-    now[0] += 0.2  # a manager's new key is in use soon
+    now[0] += 0.6  # a manager's new key is in use soon
     projects.rebuild(spec)
     assert reads == ["1.1", "1.1"]
     store.close()
