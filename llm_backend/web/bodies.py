@@ -13,6 +13,7 @@ from llm_backend.errors import RequestError
 
 T = TypeVar("T")
 
+_AT_ONCE = 2**20
 _SPACE = re.compile(r"[ \t\n\r]*")
 _decode: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().raw_decode
 
@@ -26,13 +27,21 @@ def read_body() -> Any:
     return _read(json.loads)
 
 
-def read_tasks() -> Any:
-    """The request's JSON, with its list of `tasks`, if it has one, as `Entries`.
+def read_tasks(at_once: int = _AT_ONCE) -> Any:
+    """The request's JSON; the list of `tasks` of a large one, if it has one, as `Entries`.
 
+    Args:
+        at_once: Bytes that are read at once: some milliseconds, in which no other thread has its turn.
     Raises:
         RequestError: It is not JSON.
     """
-    return _read(lambda data: _object(data.decode(json.detect_encoding(data), "surrogatepass")))
+
+    def parse(data: bytes) -> Any:
+        if len(data) <= at_once:
+            return json.loads(data)
+        return _object(data.decode(json.detect_encoding(data), "surrogatepass"))
+
+    return _read(parse)
 
 
 def _read(parse: Callable[[bytes], T]) -> T:
@@ -48,8 +57,8 @@ def _read(parse: Callable[[bytes], T]) -> T:
 class Entries(Sequence[Any]):
     """The entries of a JSON list, each read from its text when it is looked at.
 
-    Fifty thousand small tasks are ten times as large in Python's objects as in JSON. To read them one by one also lets
-    other threads have their turn in between.
+    Fifty thousand small tasks are ten times as large in Python's objects as in JSON. To read them one by one takes
+    longer, and lets other threads have their turn in between.
     """
 
     def __init__(self, text: str, places: "array[int]") -> None:

@@ -45,31 +45,36 @@ BROKEN = {
 }
 
 
-def read(body: bytes) -> Any:
+SMALL_OR_LARGE = pytest.mark.parametrize("at_once", [2**20, 0], ids=["small", "large"])
+
+
+def read(body: bytes, at_once: int) -> Any:
     with Flask("test").test_request_context("/", method="POST", data=body):
-        return read_tasks()
+        return read_tasks(at_once)
 
 
 def plain(found: Any) -> Any:
     return {key: list(value) if isinstance(value, Entries) else value for key, value in found.items()}
 
 
+@SMALL_OR_LARGE
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_what_is_json_is_read_as_it_is(body: bytes) -> None:
-    found = read(body)
+def test_what_is_json_is_read_as_it_is(body: bytes, at_once: int) -> None:
+    found = read(body, at_once)
     assert repr(plain(found) if isinstance(found, dict) else found) == repr(json.loads(body))
 
 
+@SMALL_OR_LARGE
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+def test_what_is_no_json_is_refused(body: bytes, at_once: int) -> None:
     with pytest.raises((ValueError, RecursionError)):
         json.loads(body)
     with pytest.raises(RequestError, match="not JSON"):
-        read(body)
+        read(body, at_once)
 
 
 def test_entries_are_looked_at_in_any_order() -> None:
-    tasks = read(b'{"tasks": [{"id": 1}, {"id": 2}, {"id": 3}]}')["tasks"]
+    tasks = read(b'{"tasks": [{"id": 1}, {"id": 2}, {"id": 3}]}', 0)["tasks"]
     assert isinstance(tasks, Entries)
     assert len(tasks) == 3
     assert (tasks[2], tasks[-1], tasks[0]) == ({"id": 3}, {"id": 3}, {"id": 1})
