@@ -55,7 +55,7 @@ def test_tasks_are_asked_together_not_one_after_the_other(tmp_path: Path) -> Non
 
 
 def test_answers_are_read_while_others_are_waited_for(tmp_path: Path) -> None:
-    read = asyncio.Event()
+    read = threading.Event()
     seen: list[str] = []
 
     class Watched(SqliteStore):
@@ -68,7 +68,7 @@ def test_answers_are_read_while_others_are_waited_for(tmp_path: Path) -> None:
 
     async def last_when_the_others_are_read(call: Call) -> dict[str, str]:
         if "last" in call.messages[1].text:
-            await asyncio.wait_for(read.wait(), 10)
+            assert await asyncio.to_thread(read.wait, 10)
         return GOOD
 
     texts = [f"text {number}" for number in range(150)]

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from llm_backend.adapters.runs.rq.gate import Gate
 
 
@@ -26,31 +28,21 @@ def test_the_lowest_rank_goes_first_and_of_one_rank_whoever_came_first() -> None
     assert asyncio.run(play()) == ["opened", "first 1", "first 2", "batch 1", "batch 2"]
 
 
-def test_whoever_gives_up_waiting_takes_no_place() -> None:
+@pytest.mark.parametrize("let_in", [False, True], ids=["while they wait", "as they are let in"])
+def test_whoever_gives_up_takes_no_place(let_in: bool) -> None:
     async def play() -> list[str]:
         gate, entered = Gate(lambda: 1), list[str]()
         await gate.enter()
         gone = asyncio.create_task(_entering(gate, "gone", 0, entered))
         there = asyncio.create_task(_entering(gate, "there", 1, entered))
         await asyncio.sleep(0)
-        gone.cancel()
-        await asyncio.sleep(0)
-        gate.leave()
-        await there
-        return entered
-
-    assert asyncio.run(play()) == ["there"]
-
-
-def test_whoever_gives_up_as_they_are_let_in_hands_the_place_on() -> None:
-    async def play() -> list[str]:
-        gate, entered = Gate(lambda: 1), list[str]()
-        await gate.enter()
-        gone = asyncio.create_task(_entering(gate, "gone", 0, entered))
-        there = asyncio.create_task(_entering(gate, "there", 1, entered))
-        await asyncio.sleep(0)
-        gate.leave()
-        gone.cancel()
+        if let_in:
+            gate.leave()
+            gone.cancel()
+        else:
+            gone.cancel()
+            await asyncio.sleep(0)
+            gate.leave()
         await asyncio.wait_for(there, 10)
         return entered
 

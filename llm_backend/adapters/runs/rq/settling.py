@@ -55,7 +55,8 @@ class Settling:
         try:
             while self._gathered:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._come.wait(), _GATHER_SECONDS)
+                    async with asyncio.timeout(_GATHER_SECONDS):
+                        await self._come.wait()
                 self._come.clear()
                 batches, self._gathered = list(self._gathered.values()), {}
                 await self._write_some(batches)
