@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import threading
 import time
 import zlib
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -13,6 +15,7 @@ import redis
 from llm_backend.adapters.runs.rq import RqEngine
 from llm_backend.adapters.runs.rq.feeding import chunk_size
 from llm_backend.adapters.store import Settled
+from llm_backend.adapters.store.redis import RedisStore
 from llm_backend.core.run import RunTask
 from llm_backend.core.wire import Task
 from llm_backend.errors import StoreError
@@ -192,3 +195,27 @@ def test_waiting_finds_out_when_no_word_came(redis_url: str) -> None:
         assert time.monotonic() - began < 4
 
     played(Shared(redis_url), play)
+
+
+def test_tasks_that_were_claimed_before_the_store_went_away_are_asked_when_it_is_back(redis_url: str) -> None:
+    away: list[str] = []
+
+    class Faltering(RedisStore):
+        def runs_waiting_for(self, project: str, version: str, digests: Iterable[str]) -> dict[str, str]:
+            if threading.current_thread().name.startswith("worker") and len(away) < 3:
+                away.append(version)
+                raise StoreError("Redis is away.")
+            return super().runs_waiting_for(project, version, digests)
+
+    class Home(Shared):
+        def store(self) -> RedisStore:
+            return Faltering(self.url)
+
+    async def play(world: World) -> None:
+        await world.engine.start(world.add(*names("t", 20)))
+        await world.settled(*names("t", 20))
+        assert len(away) == 3
+        assert sorted(world.asked) == sorted(names("t", 20))
+
+    # Nobody looks for what was left within the scene's time.
+    played(Home(redis_url, pace=replace(QUICK, beat=60.0, life=180)), play)
